@@ -99,8 +99,8 @@ def _spelt(mine: Sequence[str], theirs: Sequence[str]) -> float:
     if all(a[:1] == b[:1] for a, b in pairs):
         compared = [difflib.SequenceMatcher(None, a, b) for a, b in pairs]
         # the first is no smaller than the second, and a tenth of the work
-        if min(each.quick_ratio() for each in compared) >= _MISSPELT:
-            ratio = min(each.ratio() for each in compared)
+        if min(matcher.quick_ratio() for matcher in compared) >= _MISSPELT:
+            ratio = min(matcher.ratio() for matcher in compared)
             if ratio >= _MISSPELT:
                 return ratio
     # a word or the beginning of one, as of Promo in Promotion
@@ -184,13 +184,13 @@ def matches(model: Model, columns: Sequence[str], chosen: Mapping[str, str], *, 
     for variable in possible:
         if not variable.dims and variable.label not in taken:
             by_stems.setdefault(_stems(variable.label), []).append(variable)
-    asked = Counter(_stems(column) for column in columns)
+    n_columns = Counter(_stems(column) for column in columns)
     ranked = {}
     for column in columns:
         if column not in chosen:
             # a name that is a variable's, and no other column's, is compared with no other scalar
-            same = by_stems.get(_stems(column), []) if asked[_stems(column)] == 1 else []
-            ranked[column] = list(_ranked(model, column, [*same, *arrays] if same else possible, moving))
+            namesakes = by_stems.get(_stems(column), []) if n_columns[_stems(column)] == 1 else []
+            ranked[column] = list(_ranked(model, column, [*namesakes, *arrays] if namesakes else possible, moving))
     free = {c: [(score, m) for score, m in options if not taken & set(m.names)] for c, options in ranked.items()}
     raise_all("new-study", [fault for column, options in free.items() for fault in _doubtful(column, options)])
     for _, match in sorted((pair for options in free.values() for pair in options), key=lambda pair: -pair[0]):

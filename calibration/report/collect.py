@@ -193,8 +193,8 @@ def _optima(made: Calibration) -> tuple[Place, ...]:
     boxes = [goal.box(place.theta) for place in places]
     at = int(np.argmin([np.abs(box - goal.box(optimum.theta)).max() for box in boxes]))
     below = [optimum.log_density + float(goal(box[None])[0]) for box in boxes]
-    others = [replace(place, below=below[i]) for i, place in enumerate(places) if i != at]
-    return (replace(places[at], theta=optimum.theta, below=0.0), *sorted(others, key=lambda place: place.below))
+    further = [replace(place, below=below[i]) for i, place in enumerate(places) if i != at]
+    return (replace(places[at], theta=optimum.theta, below=0.0), *sorted(further, key=lambda place: place.below))
 
 
 def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine: str) -> Curves:

@@ -292,7 +292,7 @@ class Fit:
         if self.posterior is None or not self.posterior.speaks:
             return None
         fitted = {i: line for i, line in enumerate(self.study.space) if line.target == "model" and line.use == "CAL"}
-        near = (one.theta for one in self.optimum.searches if self.optimum.log_density - one.log_density < NEAR)
+        near = (end.theta for end in self.optimum.searches if self.optimum.log_density - end.log_density < NEAR)
         ends = [self.optimum.theta, *(place.theta for place in self.optima), *near]
         names, scales = zip(*((line.name, line.scale) for line in fitted.values()), strict=True) if fitted else ((), ())
         return hills([end[[*fitted]] for end in ends], names, scales, self.posterior.flat[:, [*fitted]])
@@ -391,8 +391,8 @@ def estimates(fit: Fit) -> list[dict[str, Any]]:
     a standard error, which is given constants of which the likelihood is a step function.
     """
     profiles = {profile.name: profile for profile in fit.profiles}
-    found, held, rows = fit.hills, listed(fit.optimum.stepwise, none=""), []
-    elsewhere = {} if found is None else dict(zip(found.names, found.elsewhere, strict=True))
+    hills, held, rows = fit.hills, listed(fit.optimum.stepwise, none=""), []
+    elsewhere = {} if hills is None else dict(zip(hills.names, hills.elsewhere, strict=True))
 
     def beside(profile: Profile | None) -> str:
         lower, upper = (None, None) if profile is None else (profile.lower, profile.upper)

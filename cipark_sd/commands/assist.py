@@ -113,16 +113,16 @@ def _unreadable(problem: Exception) -> "protocol.JSONRPCError":
     import mcp_types as protocol
     from pydantic import ValidationError
 
-    asked, reason = None, "it cannot be read"
+    number, reason = None, "it cannot be read"
     if isinstance(problem, ValidationError):
         first = problem.errors()[0]
         reason = first["msg"]
         with suppress(ValueError, RecursionError, KeyError, TypeError):
-            asked = json.loads(first["input"])["id"]
-    if not isinstance(asked, int) and not (isinstance(asked, str) and _sayable(asked)):
-        asked = None
+            number = json.loads(first["input"])["id"]
+    if not isinstance(number, int) and not (isinstance(number, str) and _sayable(number)):
+        number = None
     error = protocol.ErrorData(code=protocol.PARSE_ERROR, message=f"the message is no request: {reason}")
-    return protocol.JSONRPCError(jsonrpc="2.0", id=asked, error=error)
+    return protocol.JSONRPCError(jsonrpc="2.0", id=number, error=error)
 
 
 def _sayable(text: str) -> bool:

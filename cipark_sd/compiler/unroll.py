@@ -252,8 +252,8 @@ class _Unroller:
         """Count ``n`` elements of a sum or a vector, before they are written out."""
         self._summed[self.variable.label] += n * sum(1 for argument in arguments for _ in own_parts(argument))
         if (total := self._summed.total()) > MOST_SUMMED:
-            own = self._summed[self.variable.label]
-            raise too_many_summed(self.subscripts.where, self.variable.label, own, total)
+            of_variable = self._summed[self.variable.label]
+            raise too_many_summed(self.subscripts.where, self.variable.label, of_variable, total)
 
     def _along(self, arguments: tuple[Expr, ...], bound: Binding, *, unmarked: bool) -> list[Binding]:
         """What the summed subscripts are, one binding a term, in the order in which they first appear."""

@@ -61,7 +61,10 @@ def _element_problem(model: Model, name: str, where: str, whole: bool) -> Cipark
     variable = model.by_name.get(base)
     within = f"{where}: model {model.name}" if where else model.name
     if variable is None:
-        return UnknownName(split_name(name)[0], model.names_but_of_the_clock, where=within)
+        names = model.names_but_of_the_clock
+        # brackets may be letters of the name
+        whole_name = any("[" in known for known in names)
+        return UnknownName(name if whole_name else split_name(name)[0], names, where=within)
     if elements in model.elements(variable) or (whole and not elements):
         return None
     shown = model.labels(variable)

@@ -187,7 +187,7 @@ def test_a_catalogue_names_no_study_of_the_working_folder(tmp_path: Path, monkey
         (tmp_path / folder).mkdir()
     (tmp_path / "study" / "policies.toml").write_text('[model]\nstudy = "other"\n', encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UnknownName, match=r"has no folder with problem\.toml beneath"):
+    with pytest.raises(UnknownName, match="has no study 'other'"):
         read_target(tmp_path / "study")
 
 

@@ -413,10 +413,10 @@ class Walk:
             if near.cost + near.slope * ahead - self.least <= self.threshold:
                 return None
             at = near.at + min(max(ahead / width, 0.1), 0.9) * width
-            both = yield from gather(
+            solved = yield from gather(
                 [self._solve(start.minimum.point, at, CLOSE * abs(width), start) for start in (near, far)]
             )
-            middle = min(both, key=lambda place: place.cost)
+            middle = min(solved, key=lambda place: place.cost)
             if middle.cost - self.least > self.threshold:
                 return middle
             near, far = (middle, far) if direction * middle.slope > 0 else (near, middle)

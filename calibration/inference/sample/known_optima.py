@@ -254,20 +254,20 @@ class Hills:
     @property
     def places(self) -> tuple[str, str]:
         """Both in words."""
-        here, there = (
+        estimated, further = (
             listed(f"{name} {number(value)}" for name, value in zip(self.names, values, strict=True))
             for values in (self.at, self.elsewhere)
         )
-        return here, there
+        return estimated, further
 
     @property
     def sentence(self) -> str:
         """Both with their shares, and whether the estimate lies in the lighter one."""
-        here, there = self.places
+        estimated, further = self.places
         lighter = " The estimate is the first, which is the lighter one." if self.share < 0.5 else ""
         shares = f"{self.share:.0%} of the draws", f"{1 - self.share:.0%}"
         return (
-            f"The posterior has two hills: {here} ({shares[0]}), or {there} ({shares[1]}).{lighter} Medians and "
+            f"The posterior has two hills: {estimated} ({shares[0]}), or {further} ({shares[1]}).{lighter} Medians and "
             "intervals are of both together."
         )
 
@@ -291,10 +291,10 @@ def hills(ends: Sequence[Array], names: Sequence[str], scales: Sequence[Scale], 
     for end in ends[1:]:
         ways = dict[int, Array]()
         for i, scale in enumerate(scales):
-            here, there = to_scale(np.array([ends[0][i], end[i]]), scale)
+            origin, target = to_scale(np.array([ends[0][i], end[i]]), scale)
             values = to_scale(draws[:, i], scale)
-            if abs(there - here) > float(np.diff(np.quantile(values, [0.05, 0.95]))[0]) / 2:
-                way = (values - here) / (there - here)
+            if abs(target - origin) > float(np.diff(np.quantile(values, [0.05, 0.95]))[0]) / 2:
+                way = (values - origin) / (target - origin)
                 ways |= {i: way} if _valley(way) < 1 else {}
         way = np.mean([*ways.values()], axis=0) if ways else np.zeros(1)
         share = float(np.mean(way < _valley(way)))

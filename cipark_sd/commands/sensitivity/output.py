@@ -267,13 +267,13 @@ def _ranges(findings: Findings) -> list[str]:
     if runs is None or not findings.basis.bands:
         return []
     spans = islice(_spans(findings, fan(runs, (5.0, 50.0, 95.0)).to_dataset()), OUTPUTS)
-    said = []
+    sentences = []
     for label, group in groupby(spans, key=itemgetter(0)):
-        (when, text), *others = [span[1:] for span in group]
+        (when, text), *later = [span[1:] for span in group]
         aside = findings.output(label).aside
         name = f"{label}, {aside}," if aside else label
-        said.append(f"{name} {when}: {text}{''.join(f'; {date}: {other}' for date, other in others)}.")
-    return said
+        sentences.append(f"{name} {when}: {text}{''.join(f'; {date}: {value}' for date, value in later)}.")
+    return sentences
 
 
 def _spans(findings: Findings, bands: "xr.Dataset") -> Iterator[tuple[str, str, str]]:
@@ -290,8 +290,8 @@ def _further(findings: Findings) -> str:
     """How far the output of the title goes with the constants that a fit holds over their assumed ranges."""
     freed, first = findings.of("ranges"), _leading(findings)
     spans = [] if freed is None or first is None else _spans(findings, freed)
-    said = (text for label, when, text in spans if first and f"{label} {when}" == first.named)
-    return next((f" Over assumed ranges of these, {first.named} would be {text}." for text in said if first), "")
+    texts = (text for label, when, text in spans if first and f"{label} {when}" == first.named)
+    return next((f" Over assumed ranges of these, {first.named} would be {text}." for text in texts if first), "")
 
 
 def _rests(findings: Findings) -> Iterator[Section]:

@@ -138,9 +138,9 @@ def _rows(model: Model) -> list[Page]:
     # where pipes touch the top and the bottom of a stock, in their order
     touches: dict[tuple[str, bool], list[int]] = {}
     for i, (_, pair, _) in enumerate(routed):
-        for name, other in (pair, pair[::-1]):
+        for name, beside in (pair, pair[::-1]):
             if name:
-                above = bool(other) and cell[name][0] == cell[other][0] + 1
+                above = bool(beside) and cell[name][0] == cell[beside][0] + 1
                 touches.setdefault((name, above), []).append(i)
     across: dict[tuple[int, str], tuple[float, bool]] = {}
     for (name, above), flows in touches.items():
@@ -264,8 +264,8 @@ def _ends(model: Model, stocks: Sequence[Stock]) -> list[_Flow]:
             sides.setdefault(name, ([], []))[sign > 0].append(stock.name)
     return [
         (name, pair, place > 0)
-        for name, both in sides.items()
-        for place, pair in enumerate(zip_longest(*both, fillvalue=""))
+        for name, stocks_of in sides.items()
+        for place, pair in enumerate(zip_longest(*stocks_of, fillvalue=""))
     ]
 
 

@@ -124,7 +124,7 @@ def full(*_: Any, **__: Any) -> None:
 def test_a_full_disk_is_no_fault_of_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends the command, as for every other file that cannot be written."""
     monkeypatch.setattr("cipark_sd.pages.figures.files.write_bytes", full)
-    drawn = SimpleNamespace(drawings=lambda _: [Drawing("f", Figure, ())], tables=lambda _: {})
+    drawn = SimpleNamespace(drawings=lambda _: [Drawing("f", Figure)], tables=lambda _: {})
     with recorded(tmp_path):
         with pytest.raises(OSError, match="No space left on device"):
             output.write([drawn], None, tmp_path, "a", "")

@@ -86,7 +86,7 @@ def test_a_stop_at_any_call_keeps_what_the_stages_before_have_made(tmp_path: Pat
         assert len(stopped.profiles) == (2 if n_walked else 0), at
         assert len(stopped.predictions) == (1 if n_walked == 2 else 0), at
         assert (stopped.draws is not None) == ("_replication" in calls[:at]), at
-        assert (stopped.replication.status == "agrees") == (name == "failed_draws"), at
+        assert (stopped.replication.status == "agrees") == ("failed_draws" in calls[:at]), at
     assert stopped is not None
     # what follows the posterior is not begun any more, and no page says that all draws ran
     assert pipeline.assessment(settings_of(tmp_path), stopped).rolling is None
