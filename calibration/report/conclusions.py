@@ -318,7 +318,8 @@ def unknowable(fit: Fit, assessment: Assessment, classes: Classes) -> str:
     unmoved, unfound = of(classes, "not narrowed"), of(classes, "not found")
     text += f" The data do not narrow {listed(unmoved)}." if unmoved else ""
     text += f" Whether they narrow {listed(unfound)} was not found." if unfound and not fit.conditions.first else ""
-    text += f" The data leave two places open: {', or '.join(fit.hills.places)}." if fit.hills is not None else ""
+    if fit.hills is not None:
+        text += f" The data leave two places open: {', or '.join(fit.hills.places)}."
     if assessment.comparison:
         close = near_best(assessment.comparison)
         names = "" if len(close) == len(assessment.comparison) else f": {listed(line.name for line in close)}"

@@ -7,7 +7,7 @@ study they know names, units and questions.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -286,7 +286,7 @@ class Fit:
         """Of all intervals."""
         return self.study.method.level
 
-    @property
+    @cached_property
     def hills(self) -> Hills | None:
         """Two hills of draws that are to be trusted, that of the estimate first; None where there is one."""
         if self.posterior is None or not self.posterior.speaks:
