@@ -226,12 +226,11 @@ class Checkpoint:
         made = io.BytesIO()
         # the names of the arrays are their own: none is an argument of savez
         np.savez(made, **arrays)  # type: ignore[arg-type]
-        signed = signed_by_user(FOLDER, self.key, made.getvalue())
+        content = made.getvalue()
+        signed = signed_by_user(FOLDER, self.key, content)
         if signed is not None:
             make_folder(self.path.parent)
-            made.seek(0, io.SEEK_END)
-            made.write(signed)
-            write_bytes(self.path, made.getvalue())
+            write_bytes(self.path, content + signed)
 
     def discard(self) -> None:
         """Remove the entry."""
