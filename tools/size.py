@@ -26,7 +26,7 @@ BUDGETS = {
     "cipark_sd/execution": 450,
     "cipark_sd/language": 5275,
     "cipark_sd/model": 1050,
-    "cipark_sd/pages": 4350,
+    "cipark_sd/pages": 4375,
     "cipark_sd/simulations": 750,
     "cipark_sd/statements": 650,
     "cipark_sd/verify": 1950,

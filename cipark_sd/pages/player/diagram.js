@@ -75,10 +75,13 @@ function drawMap(number) {
     const rows = lines_.length + (variable ? 1 : 0), start = y - ((rows - 1) * LOOK.line) / 2 + LOOK.font * 0.35;
     lines_.forEach((text, row) => group.append(shape("text", { x, y: start + row * LOOK.line, "text-anchor": "middle", "font-size": LOOK.font, fill: place.shadow || !variable ? GREY : INK }, text)));
     if (variable) {
+      // the course lies behind name and number, as wide as both
+      const course = shape("g", { class: "course", transform: `translate(${x - halfWidth} ${y - halfHeight})` });
+      group.insertBefore(course, group.querySelector("text"));
       const value = shape("text", { x, y: start + lines_.length * LOOK.line, "text-anchor": "middle", "font-size": LOOK.font, class: "value" }, "");
       group.append(value);
       group.addEventListener("click", () => { lookInto(variable.name); $("whyhead").scrollIntoView({ block: "start" }); });
-      drawn.texts.push({ value, variable });
+      drawn.texts.push({ value, variable, course, size: [2 * halfWidth, 2 * halfHeight] });
     }
     parts.push(group);
   });
@@ -94,8 +97,9 @@ function fillMap() {
   const number = Number($("viewof").value || 0);
   if (drawn.view !== number) drawMap(number);
   let count = 0;
-  for (const { value, variable } of drawn.texts) {
-    const { now, same, bare } = tracedReading(variable), before = same ? now : tracedCourses(variable, {}, state.structure);
+  for (const { value, variable, course, size } of drawn.texts) {
+    const { now, base: before, same, bare } = tracedReading(variable);
+    if (variable.outputs.length) course.replaceChildren(...curvesOn({ now, base: same ? [] : before }, size, SMALL));
     const difference = now.length === 1 ? now[0][state.at] - before[0][state.at] : 0, on = !same && now.some((course, i) => course[state.at] !== before[i][state.at]);
     count += on;
     value.textContent = bare ? `${on ? (difference > 0 ? "▲ " : difference < 0 ? "▼ " : "• ") : ""}${bare}` : "";
@@ -103,8 +107,8 @@ function fillMap() {
     value.setAttribute("font-weight", on ? 700 : 400);
   }
   const title = page.trace.diagram.views[number].title;
-  $("maptext").textContent = `${title ? `${title}: values` : "Values"} at ${whenLabel(state.at)} in one run ${atWhat()}, in the units of the model; an array has its least and largest value` +
-    (moved() ? `; the levers have moved ${count} of the ${drawn.texts.length} that are shown (▲ up, ▼ down).` : ". Move a lever, and the numbers move.") +
+  $("maptext").textContent = `${title ? `${title}: values` : "Values"} at ${whenLabel(state.at)} in one run ${atWhat()}, in the units of the model; an array has its least and largest value. The line behind a name is its course, on a scale of its own` +
+    (moved() ? `; dashed: without the levers, which have moved ${count} of the ${drawn.texts.length} that are shown (▲ up, ▼ down).` : ". Move a lever, and the numbers move.") +
     (page.trace.diagram.origin === "rows" ? " The file has no drawing: stocks and flows are shown in rows, other variables under Why." : "");
 }
 

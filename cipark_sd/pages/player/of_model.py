@@ -1,4 +1,4 @@
-"""A page for any model: its most influential constants as levers, its stocks as curves, and nothing of a fit.
+"""A page for any model: its most influential constants as levers, its results as curves, and nothing of a fit.
 
 A lever that is a date may shift other events, as in ``STEP(1, Opening Date + Shift)`` where ``Shift`` is computed from
 the lever. A reader who moves one event would not expect that, so the page names these dates.
@@ -58,7 +58,7 @@ def contents_of(
     target : str
         How a command names the model.
     variables, levers : sequence of str
-        What is shown, and what is moved; without them stocks, and the constants that move these most.
+        What is shown, and what is moved; without them results and stocks, and the constants that move these most.
     scenario : Scenario
         What all runs share.
     title : str
@@ -70,7 +70,7 @@ def contents_of(
     ------
     InvalidValue, UnknownName, Problems
     """
-    shown = tuple(variables) or tuple(v.label for v in _curves(model))
+    shown = tuple(variables) or tuple(v.label for v in _curves(model, scenario))
     outcomes = tuple(_outcome(model, name, observed) for name in shown)
     levers_shown = tuple(lever_of(model, name) for name in levers) or tuple(candidates(model))
     levers_shown = within_numbers(model, scenario, levers_shown, shown)
@@ -85,7 +85,7 @@ def contents_of(
         structures=(PlayedStructure("the model"),),
         levers=chosen,
         outcomes=outcomes,
-        at=model.time.final,
+        at=_at_first(model, scenario, shown[0]),
         until=model.time.final,
         base="as in the file",
         limits=LIMITS,
@@ -110,12 +110,33 @@ def labels_of(model: Model, scenario: Scenario, label: Callable[[float], str]) -
     return tuple(map(label, plan(model, scenario, save=(), times=None, method=None).times.tolist()))
 
 
-def _curves(model: Model) -> tuple[Variable, ...]:
-    """Stocks, those without subscripts first; auxiliaries of a model that has none."""
-    candidates: Sequence[Variable] = model.stocks or model.auxiliaries or model.series
+def _curves(model: Model, scenario: Scenario) -> tuple[Variable, ...]:
+    """Results, from which nothing else is computed, in half of the places, then stocks; without subscripts first."""
+    used = {name for variable in model.variables for name in names_in(variable)}
+    results = [variable for variable in model.auxiliaries if variable.name not in used | _static(model).keys()]
+    courses = _at_the_ends(model, scenario, (), [result.name for result in results]) if results else []
+    results = [result for result, values in zip(results, courses, strict=True) if np.ptp(values) > 0]
+    candidates: Sequence[Variable] = (
+        (*_plain(results)[: OUTCOMES // 2], *_plain(model.stocks)) or model.auxiliaries or model.series
+    )
     if not candidates:
         raise InvalidValue("its variables", [], "one at least that changes", where=model.name)
-    return tuple(sorted(candidates, key=lambda variable: bool(variable.dims))[:OUTCOMES])
+    return tuple(candidates[:OUTCOMES])
+
+
+def _plain(variables: Sequence[Variable]) -> list[Variable]:
+    return sorted(variables, key=lambda variable: bool(variable.dims))
+
+
+def _at_first(model: Model, scenario: Scenario, output: str) -> float:
+    """When a page is read first: at the peak of an output that rises and falls again by half, else at the end."""
+    (values,) = _at_the_ends(model, scenario, (), (output,))
+    times = plan(model, scenario, save=(), times=None, method=None).times
+    course = values[0].reshape(len(times), -1).sum(axis=1)
+    if not np.isfinite(course).all():
+        return model.time.final
+    top, ends = course.max(), max(course[0], course[-1])
+    return float(times[course.argmax()] if top - ends > 0.5 * (top - course.min()) else times[-1])
 
 
 def _outcome(model: Model, name: str, observed: Sequence[Observed]) -> Outcome:
@@ -214,6 +235,7 @@ def within_numbers(
     """The levers, of which those with a guessed range end before the outputs leave the numbers.
 
     A time or a capacity of nothing divides by zero: a guessed range then begins, or ends, at a tenth of the value.
+    A constant of nothing has no size: its range ends at the largest value that the base run has in its units.
 
     Parameters
     ----------
@@ -229,6 +251,7 @@ def within_numbers(
     """
     if not levers:
         return ()
+    levers = _sized(model, scenario, levers)
     every = _at_the_ends(model, scenario, levers, outputs)
     lost = np.any([~np.isfinite(values[1:]).all(axis=1) for values in every], axis=0).reshape(-1, 2)
     located = []
@@ -242,10 +265,28 @@ def within_numbers(
     return tuple(located)
 
 
+def _sized(model: Model, scenario: Scenario, levers: Sequence[Lever]) -> list[Lever]:
+    """The levers, of which one with a guessed range of 0 to 1 reaches as far as others in its units, to one digit."""
+    no_size = {"", "1", "dmnl", "dimensionless", model.time.units.lower()}
+    units = [model[base_name(lever.names[0])].units if lever.guessed and lever.high == 1 else "" for lever in levers]
+    sized = {unit for unit in units if unit.lower() not in no_size}
+    names = [v.name for v in (*model.stocks, *model.auxiliaries) if v.units in sized]
+    if not names:
+        return list(levers)
+    run = ensemble(model, [Scenario("base")], save=tuple(names), scenario=scenario, engine="native", failures="leave")
+    largest = dict.fromkeys(sized, 0.0)
+    for name in names:
+        values = missing_as_nan(run[name].to_numpy())
+        peak = float(values[np.isfinite(values)].max(initial=0.0))
+        largest[model[name].units] = max(largest[model[name].units], peak)
+    ends = [float(f"{largest.get(unit, 0.0):.0e}") or lever.high for lever, unit in zip(levers, units, strict=True)]
+    return [replace(lever, high=end) for lever, end in zip(levers, ends, strict=True)]
+
+
 def _at_the_ends(
     model: Model, scenario: Scenario, levers: Sequence[Lever], outputs: Sequence[str]
 ) -> list[NDArray[np.float64]]:
-    """For each output (2 k + 1, n): the base, and then the two ends of each lever."""
+    """For each output (2 k + 1, time by time and element by element): the base, then the two ends of each lever."""
     ends = [(lever, end) for lever in levers for end in (lever.low, lever.high)]
     runs = [Scenario(f"{i}", dict.fromkeys(lever.names, end)) for i, (lever, end) in enumerate(ends)]
     bases = tuple(dict.fromkeys(base_name(name) for name in outputs))

@@ -653,7 +653,7 @@ function loadPin(place) {
 
 /** A lever in words: a month for a date, else the number with its unit. */
 function saidValue(lever, value) {
-  return monthOf(lever, value) || withUnits(String(Number(value.toPrecision(lever.low > 1000 ? 6 : 4))), lever.units).replaceAll(" ", "\u00a0");
+  return monthOf(lever, value) || withUnits(saidEnd(lever, Number(value.toPrecision(lever.low > 1000 ? 6 : 4))), lever.units).replaceAll(" ", "\u00a0");
 }
 
 function leverRow(lever, place) {

@@ -55,7 +55,7 @@ function tracedText(variable, courses, at, bare = false) {
   const units = bare || (dates && courses[0][at] > 1000) ? "" : variable.units;
   if (courses.length === 1) return withUnits(words(courses[0][at]), units);
   const [low, high] = range(courses.map((course) => course[at]).filter(Number.isFinite));
-  return withUnits(`${words(low)} to ${words(high)}`, units);
+  return withUnits(low === high ? words(low) : `${words(low)} to ${words(high)}`, units);
 }
 
 function sameCourses(some, others) {
@@ -68,31 +68,40 @@ function tracedReading(variable) {
   return { now, base, same: sameCourses(now, base), text: tracedText(variable, now, state.at), bare: tracedText(variable, now, state.at, true), before: tracedText(variable, base, state.at) };
 }
 
-const STRIP = { width: 210, height: 64 };
+/* A strip beside the causes, and the small course behind a name of the drawing: colours, widths, and the points at most. */
+const STRIP = { size: [210, 64], now: BLUE, base: BASE.color, width: 2, points: Infinity };
+const SMALL = { now: "#5b9fd0", base: "#9a9a9a", ground: "#dcebf7", width: 1.5, points: 90 };
 
-/** A strip: now as a line, the base dashed, on a scale of its own. */
-function stripOf({ now, base }) {
-  const last = shownUntil(), { width, height } = STRIP, svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
-  const every = [...now, ...base].flatMap((course) => Array.from(course.subarray(0, last + 1)).filter(Number.isFinite));
+/** The courses of a variable on a scale of their own, now as lines, the base dashed; and the places of times and values. */
+function curvesOn({ now, base }, [width, height], look) {
+  const last = shownUntil(), every = [...now, ...base].flatMap((course) => Array.from(course.subarray(0, last + 1)).filter(Number.isFinite));
   let [low, high] = range(every);
   if (!(high > low)) { low -= 1; high += 1; }
-  const first = kernel.times[0], span = kernel.times[last] - first || 1;
+  const first = kernel.times[0], span = kernel.times[last] - first || 1, stride = Math.ceil((last + 1) / look.points) || 1;
   const x = (t) => (2 + ((kernel.times[t] - first) / span) * (width - 4)).toFixed(1);
   const y = (value) => (height - 5 - ((value - low) / (high - low)) * (height - 10)).toFixed(1);
   const path = (course) => {
     let text = "", on = false;
-    for (let t = 0; t <= last; t++) {
+    for (let t = 0; t <= last; t += stride) {
       const there = Number.isFinite(course[t]);
       if (there) text += `${on ? "L" : "M"}${x(t)},${y(course[t])}`;
       on = there;
     }
     return text;
   };
-  svg.append(shape("rect", { width, height, fill: "#f3f6f9" }));
-  if (low <= 0 && high >= 0) svg.append(shape("line", { x1: 0, x2: width, y1: y(0), y2: y(0), stroke: "#8a8a8a" }));
-  if (state.at <= last) svg.append(shape("line", { x1: x(state.at), x2: x(state.at), y1: 0, y2: height, stroke: GREY, "stroke-dasharray": "1 3" }));
-  for (const course of now) svg.append(shape("path", { d: path(course), fill: "none", stroke: BLUE, "stroke-width": now.length > 1 ? 1.3 : 2 }));
-  for (const course of base) svg.append(shape("path", { d: path(course), fill: "none", stroke: BASE.color, "stroke-width": 1.2, "stroke-dasharray": BASE.dash }));
+  const lines = [], until = x(last - (last % stride));
+  if (look.ground && now.length === 1) lines.push(shape("path", { d: `${path(now[0])}L${until},${height}L2,${height}Z`, fill: look.ground, stroke: "none" }));
+  if (low <= 0 && high >= 0) lines.push(shape("line", { x1: 0, x2: width, y1: y(0), y2: y(0), stroke: look.base }));
+  if (state.at <= last) lines.push(shape("line", { x1: x(state.at), x2: x(state.at), y1: 0, y2: height, stroke: look.base, "stroke-dasharray": "1 3" }));
+  for (const course of now) lines.push(shape("path", { d: path(course), fill: "none", stroke: look.now, "stroke-width": now.length > 1 ? 0.65 * look.width : look.width }));
+  for (const course of base) lines.push(shape("path", { d: path(course), fill: "none", stroke: look.base, "stroke-width": 0.6 * look.width, "stroke-dasharray": BASE.dash }));
+  return lines;
+}
+
+/** A strip: the courses on a ground of their own. */
+function stripOf(reading) {
+  const [width, height] = STRIP.size, svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  svg.append(shape("rect", { width, height, fill: "#f3f6f9" }), ...curvesOn(reading, STRIP.size, STRIP));
   return svg;
 }
 

@@ -77,12 +77,33 @@ def test_levers_are_the_constants_that_move_the_curves_in_order_with_the_range_o
     shown = ("susceptible", "infectious")
     others = [simulate(sir, Scenario("", {lv.title: end})) for lv in found.levers for end in (lv.low, lv.high)]
     assert move(found.levers[0]) > move(found.levers[1]) > 0
+    # a result that stays at nothing is no curve to begin with
     assert [outcome.title for outcome in found.outcomes] == ["Susceptible", "Infectious"]
     asked = contents_of(sir, "sir.mdl", variables=["kept"], levers=["Nothing", "duration"])
     assert [(lever.title, lever.low, lever.high) for lever in asked.levers] == [
         ("Nothing", 0, 1),
         ("Duration", 0.5, 10),
     ]
+
+
+def test_a_page_begins_with_the_results_of_the_model_at_their_peak(write_mdl: Write) -> None:
+    found = contents_of(read_model(write_mdl(SIR + "Beds = 0.1 * Infectious ~ person ~ |\n")), "sir.mdl")
+    assert [outcome.title for outcome in found.outcomes] == ["Beds", "Susceptible", "Infectious"]
+    beds = simulate(found.model)["beds"]
+    assert found.at == float(beds.time[int(beds.to_numpy().argmax())])
+    rising = contents_of(read_model(write_mdl("x = INTEG(rate, 0) ~ m ~ |\nrate = 2 ~ m/Day ~ |\n")), "rising.mdl")
+    assert rising.at == rising.model.time.final
+
+
+def test_a_constant_of_nothing_reaches_as_far_as_what_has_its_units(write_mdl: Write) -> None:
+    text = SIR.replace("- recovering", "- recovering - treating")
+    model = read_model(
+        write_mdl(text + "treating = MIN(Doses, Infectious) ~ person/Day ~ |\nDoses = 0 ~ person/Day ~ |\n")
+    )
+    (doses,) = (lever for lever in contents_of(model, "sir.mdl").levers if lever.title == "Doses")
+    run = simulate(model)
+    largest = max(float(run[name].max()) for name in ("infections", "recovering"))
+    assert (doses.low, doses.high) == (0.0, float(f"{largest:.0e}"))
 
 
 def test_a_lever_is_a_constant_that_stands_in_the_file(sir: Model) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -125,6 +126,7 @@ def sir(folder: Path) -> Path:
     (folder / "sir.mdl").write_text(SIR, encoding="utf-8")
     path = folder / "sir.html"
     contents = contents_of(read_model(folder / "sir.mdl"), "sir.mdl", variables=["Infectious", "Susceptible"])
+    contents = replace(contents, at=60.0)
     path.write_text(render(contents), encoding="utf-8")
     return path
 
@@ -694,7 +696,32 @@ def test_the_diagram_carries_the_numbers_of_the_run(browser: Browser, sir: Path)
     told = browser.run("return told(arguments[0])", expected(sir.parent, {"Contacts": 0.7}, 60))
     sign = "▲" if expected(sir.parent, {"Contacts": 0.7}, 60) > expected(sir.parent, {}, 60) else "▼"
     assert ["Infectious", f"{sign} {told}"] in browser.run(texts)
-    assert "the levers have moved 4 of the 4 that are shown" in browser.find("maptext").text
+    assert "without the levers, which have moved 4 of the 4 that are shown" in browser.find("maptext").text
+
+
+def test_behind_a_name_of_the_diagram_lies_its_course_with_and_without_levers(browser: Browser, sir: Path) -> None:
+    browser.open(sir)
+    paths = (
+        "return Array.from(document.querySelectorAll('#map .place'))"
+        ".find((g) => g.textContent.startsWith('Infectious'))"
+        ".querySelectorAll('.course path[fill=none]').values().map((p) => p.getAttribute('d')).toArray()"
+    )
+
+    def is_drawn(path: str, values: dict[str, float]) -> bool:
+        heights = [float(point.split(",")[1]) for point in re.split("[ML]", path)[1:]]
+        run = simulate(read_model(sir.parent / "sir.mdl"), Scenario("", values), save=["infectious"])
+        course = run["infectious"].to_numpy()
+        # upwards is less, and a picture has one decimal
+        shares = (max(heights) - np.array(heights)) / np.ptp(heights)
+        return np.allclose(shares, (course - course.min()) / np.ptp(course), atol=0.005)
+
+    (alone,) = browser.run(paths)
+    assert is_drawn(alone, {})
+    browser.move(lever_places(browser)["Contacts"], 0.7)
+    now, base = browser.run(paths)
+    assert is_drawn(now, {"Contacts": 0.7})
+    assert is_drawn(base, {})
+    assert not is_drawn(now, {})
 
 
 def test_causes_with_other_numbers_than_the_native_engines_are_not_shown(
