@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.analysis.experiments.definition import BASE, Decisions, Outcome
-from cipark_sd.analysis.experiments.effects import Summary, summary, weights_of
+from cipark_sd.analysis.experiments.effects import Summary, is_rounding, summary, weights_of
 from cipark_sd.analysis.experiments.run import time_position
 from cipark_sd.base.arrays import Array
 from cipark_sd.statements.claims import Kind, class_of
@@ -26,8 +26,6 @@ LEAST, ERRORS = 0.2, 3.0
 FEWEST, FEWEST_RANKED = 100, 10
 #: A number rests on inputs without data where these give this share of the variance of its ranks.
 MOST = 0.25
-#: Changes below this share of the level are rounding.
-_EQUAL = 1e-12
 #: Inner knots of each spline, and the penalties among which generalised cross-validation chooses.
 KNOTS = 6
 PENALTIES = tuple(10.0 ** np.arange(-4, 7))
@@ -78,7 +76,7 @@ class Compared:
         """By how much an alternative differs from what it is compared with, draw by draw; rounding is no change."""
         without = self.without(alternative)
         change = self.values[alternative] - without
-        return np.where(np.abs(change) <= _EQUAL * np.abs(without), 0.0, change)
+        return np.where(is_rounding(change, without), 0.0, change)
 
     def better(self, alternative: str) -> NDArray[np.bool_]:
         """Where it is better by more than the margin of the level without it."""

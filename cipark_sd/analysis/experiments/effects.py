@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+Values = TypeVar("Values", Array, "xr.Dataset")
 #: What a policy does to an outcome whatever the draw, where that can be said.
 Sign = Literal["more", "less", "no change", "either"]
 #: Outcomes that differ by less than this share are the same.
@@ -50,11 +51,24 @@ def effects(result: "xr.Dataset", base: str = BASE) -> "xr.Dataset":
     if base not in names:
         raise InvalidValue("its policies", ", ".join(names), f"{base!r} among them", where="effects")
     positions = result.isel(policy=[position for position, name in enumerate(names) if name != base])
-    difference = positions - result.sel(policy=base, drop=True)
+    of_base = result.sel(policy=base, drop=True)
+    difference = positions - of_base
+    difference = difference.where(~is_rounding(difference, of_base), 0.0)
     for name in difference.data_vars:
         difference[name].attrs = dict(result[name].attrs)
     difference.attrs = dict(result.attrs)
     return difference
+
+
+def is_rounding(change: Values, without: Values) -> Values:
+    """Where a change is the last bits of a sum and none: within 1e-12 of the number without it.
+
+    Parameters
+    ----------
+    change, without : array or Dataset
+        Draw by draw, of one shape.
+    """
+    return abs(change) <= _EQUAL * abs(without)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +295,7 @@ def _tallies(result: "xr.Dataset", policy: Policy, expected: Expected) -> dict[s
     for rival, (policy_values, without) in pairs.items():
         threshold = expected.factor * without
         true = policy_values > threshold if expected.how == "more" else policy_values < threshold
-        unchanged = np.isclose(policy_values, without, rtol=_EQUAL, atol=0)
+        unchanged = policy_values == without
         tallies[rival] = Tally(int(true.sum()), len(true)), float(unchanged.mean()) if len(unchanged) else 0.0
     return tallies
 
@@ -311,7 +325,8 @@ def paired(
     pairs = {}
     for rival, (of_policy, without) in zip(map(str, result["rival"].to_numpy()), by_rival, strict=True):
         fine = np.isfinite(of_policy) & np.isfinite(without)
-        pairs[rival] = of_policy[fine], without[fine]
+        of_policy, without = of_policy[fine], without[fine]
+        pairs[rival] = np.where(is_rounding(of_policy - without, without), without, of_policy), without
     return pairs
 
 

@@ -359,6 +359,15 @@ def test_a_policy_that_changes_nothing_under_a_structure_is_idle_there():
     assert [one.idle for one in found.evidence] == [False, True]
 
 
+def test_the_last_bits_of_a_sum_are_no_change():
+    rounded = np.nextafter(np.full(100, 10.0), np.tile([9.0, 11.0], 50))
+    found = effects(many([rounded]), "base")["y"].to_numpy()
+    assert not found.any()
+    assert np.all(effects(many([rounded + 1e-9]), "base")["y"].to_numpy() > 0)
+    lost = many([[np.nan, *rounded[1:]]])
+    assert np.isnan(effects(lost, "base")["y"].to_numpy()).sum() == 1
+
+
 @pytest.mark.parametrize(
     ("own", "told"),
     [
@@ -367,6 +376,7 @@ def test_a_policy_that_changes_nothing_under_a_structure_is_idle_there():
         ([[11.0] * 80 + [9.0] * 20], "either"),
         ([[11.0] * 91 + [9.0] * 9], "either"),
         ([[10.0] * 100], "no change"),
+        ([[10.0 - 1e-14] * 100], "no change"),
         ([[11.0] * 100, [9.0] * 100], "either"),
         ([[11.0] * 100, [10.0] * 100], "more"),
     ],
