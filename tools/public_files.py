@@ -11,6 +11,7 @@ what is done is kept in ``--kept`` and not done again, except by another version
 """
 
 import argparse
+import csv
 import json
 import os
 import re
@@ -286,11 +287,13 @@ makes this page. *Same as ours* are files without a record: those of which both 
 measured once and kept (`--kept`). The suites from `bptk` on are repositories that were looked up later, with five
 files or more. Of the first 345 files looked up 275 ran before the readers were mended by them.
 """
+#: Beside the page.
+ROWS = "public_files.csv"
 COMMAND = "python tools/public_files.py FOLDER --page docs/results/public_files.md"
 
 
 def page(files: Sequence[File], by: By, programs: Sequence[str]) -> str:
-    """A Markdown page: counts by suite and program, then each file that does not run or agree, with the reason."""
+    """A Markdown page: counts by suite and program, and what is refused by name."""
     by_name = {file.suite.name: file.suite for file in files}
     limits = {"seconds": SECONDS, "gib": BYTES >> 30, "tolerance": TOLERANCE, "command": COMMAND}
     versions = {name: release_of(name) for name in LIBRARIES}
@@ -308,14 +311,18 @@ def page(files: Sequence[File], by: By, programs: Sequence[str]) -> str:
     counted = [[name, program, *row(part, by, program)] for name, part in parts.items() for program in programs]
     lines += [f"| {' | '.join(cells)} |" for cells in counted if cells[2] != "0"]
     lines += ["", of_messages(by[file.full_name, "native"] for file in files) + ".", ""]
-    lines += ["## What does not run or agree here", "", "| suite | file | | because |", "|---|---|---|---|"]
-    for file in files:
-        result = by[file.full_name, "native"]
-        if result.word not in ("agrees", "runs"):
-            lines.append(f"| {file.suite.name} | {file.name} | {result.word} | {_reason(file, result)} |")
+    lines += [f"Each file that does not run or agree, with the reason: [{ROWS}]({ROWS})."]
     lines += ["", "## What is refused by name", "", "| what | files | why |", "|---|---|---|"]
     lines += refusals([by[file.full_name, "native"].detail for file in files])
     return "\n".join([*lines, ""])
+
+
+def rows_of(files: Sequence[File], by: By) -> Iterator[tuple[str, str, str, str]]:
+    """Suite, name and outcome of each file that does not run or agree, and the reason."""
+    for file in files:
+        result = by[file.full_name, "native"]
+        if result.word not in ("agrees", "runs"):
+            yield file.suite.name, file.name, result.word, _reason(file, result)
 
 
 def refusals(details: Sequence[str]) -> Iterator[str]:
@@ -331,7 +338,7 @@ def _reason(file: File, result: Outcome) -> str:
     """The note, else the kind of what is said, without the names and the text of the file."""
     message = re.sub(r"^.*?\.(?:mdl|stmx|itmx|xmile)(?::\d+)*:? ", "", problems(result.detail)[0])
     text = file.notes.why or file.suite.why or re.sub(r"'[^']*'", "…", message)
-    return (text if len(text) < 220 else text[:217] + "…").replace("|", "\\|").replace("<", "&lt;")
+    return text if len(text) < 220 else text[:217] + "…"
 
 
 def main() -> int:
@@ -362,6 +369,9 @@ def main() -> int:
             print(f"{suite:12} {program:8} " + "  ".join(row([f for f in files if f.suite.name == suite], by, program)))
     if arguments.page:
         arguments.page.write_text(page(files, by, programs), encoding="utf-8")
+        with arguments.page.with_name(ROWS).open("w", encoding="utf-8", newline="") as opened:
+            writer = csv.writer(opened, lineterminator="\n")
+            writer.writerows([("suite", "file", "outcome", "because"), *rows_of(files, by)])
     return 0
 
 

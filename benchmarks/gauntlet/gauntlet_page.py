@@ -148,15 +148,6 @@ def _verdicts(sets: Sequence[Record]) -> list[tuple[bool, str]]:
     return [verdict(question, sets) for question in QUESTIONS]
 
 
-def _failed(record: Record) -> list[str]:
-    """What failed, checks of the same words together."""
-    words: dict[str, list[str]] = {}
-    for check in record["checks"]:
-        if not check["passed"] and check["words"]:
-            words.setdefault(check["words"], []).append(check["question"])
-    return [f"{', '.join(questions)}: {text}" for text, questions in words.items()]
-
-
 def _summary(records: Sequence[Record], word: str) -> list[str]:
     cases = by_case(records)
     whole = sum(passed(sets) == len(QUESTIONS) for sets in cases.values())
@@ -194,6 +185,10 @@ def _limits(records: Sequence[Record]) -> list[str]:
     ]
 
 
+#: From the page.
+LIST = "../../benchmarks/gauntlet/results.jsonl"
+
+
 def markdown(records: Sequence[Record], before: Sequence[Record], folder: Path = CASES) -> str:
     """The page."""
     titles = {name: read(name, folder) for name in names(folder)}
@@ -221,17 +216,8 @@ def markdown(records: Sequence[Record], before: Sequence[Record], folder: Path =
         *sorted({record["libraries"] for record in [*records, *before] if "libraries" in record}),
         *_limits(records),
     ]
-    for word, sets in (("Now", records), ("Before", before)):
-        if not sets:
-            continue
-        columns = ["case", "folder", "sets", *QUESTIONS, "passes", "version"]
-        lines += ["", f"## {word}: case by case", "", _cells(columns)]
-        lines.append("|" + "---|" * len(columns))
-        lines += [_row(titles[n].title if n in titles else n, n, rows) for n, rows in by_case(sets).items()]
-        lines += ["", "What failed:", ""]
-        for name, rows in by_case(sets).items():
-            for record in rows:
-                words, seconds = _failed(record), f"{cpu(record):.0f} s"
-                head = f"- {name}, up to {record['level']} times, seed {record['seed']}, {seconds}: "
-                lines += [head + ". ".join(words)] if words else []
+    columns = ["case", "folder", "sets", *QUESTIONS, "passes", "version"]
+    lines += ["", "## Case by case", "", _cells(columns), "|" + "---|" * len(columns)]
+    lines += [_row(titles[n].title if n in titles else n, n, rows) for n, rows in by_case(records).items()]
+    lines += ["", f"What failed in each data set, in words: `checks` in [results.jsonl]({LIST})."]
     return "\n".join(lines) + "\n"
