@@ -17,11 +17,11 @@ PRODUCT = ("cipark_sd", "calibration")
 #: Lines of code, those of JavaScript included, that a room of a package may have at most: what it has now, and up to
 #: 25 more. Who adds to a room takes as much out of it, or says in the commit that raises its number what that buys.
 BUDGETS = {
-    "cipark_sd/analysis": 3800,
+    "cipark_sd/analysis": 3825,
     "cipark_sd/base": 2150,
     "cipark_sd/commands": 5675,
     "cipark_sd/compiler": 5000,
-    "cipark_sd/data": 1000,
+    "cipark_sd/data": 1050,
     "cipark_sd/engines": 2975,
     "cipark_sd/execution": 450,
     "cipark_sd/language": 5275,
@@ -37,7 +37,7 @@ BUDGETS = {
     "calibration/likelihood": 1275,
     "calibration/new_study": 2350,
     "calibration/noise": 1125,
-    "calibration/report": 2775,
+    "calibration/report": 2825,
     "calibration/study": 2800,
 }
 #: A function of more lines without its docstring, or with more parameters beside ``self``, says why in a comment above.

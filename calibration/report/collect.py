@@ -405,12 +405,13 @@ def quantity_label(model: Model, parts: tuple[tuple[str, float], ...]) -> str:
 def _reported(problem: CalibrationProblem, prediction: Prediction) -> Reported:
     model = problem.model
     label = quantity_label(model, prediction.parts)
-    is_time = isinstance(prediction.reading, Metric) and prediction.reading.is_time
+    metric = prediction.reading if isinstance(prediction.reading, Metric) else None
     return Reported(
         name=prediction.name,
         label=label if prediction.against is None else f"change of {label}",
         estimand=estimand_of(model, prediction),
-        unit=model.time.units if is_time else unit_of(model, prediction.parts[0][0]),
+        unit=unit_of(model, prediction.parts[0][0]) if metric is None or not metric.is_of_time else model.time.units,
+        metric="" if metric is None else metric.name,
         time=prediction.time,
         observations=tuple(o.name for o in problem.observations if _same_quantity(o, prediction)),
         waits=prediction.reading is None and any(_reported_later(o, prediction) for o in problem.observations),

@@ -71,7 +71,8 @@ class Observed:
 @dataclass(frozen=True, slots=True)
 class Reported:
     """A prediction of the study: its name, the label of an axis, its estimand and unit, its time, and the observations
-    that are of the same quantity. ``waits`` says that reports of it come later, so that it has more than was reported.
+    that are of the same quantity. ``waits`` says that reports of it come later, so that it has more than was reported;
+    ``metric`` is what is read of the course, empty for its value.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Reported:
     time: float
     observations: tuple[str, ...]
     waits: bool
+    metric: str = ""
 
     @property
     def title(self) -> str:
@@ -105,8 +107,8 @@ class StudyFacts(Stated):
     rivals : tuple of str
         Names of the structures other than the study's own, which may stand among them for its weight.
     course : tuple of Reported
-        What the study is about where it says nothing of it: maximum, its time, and the end of the course that it
-        observes first.
+        What the study is about where it says nothing of it: of the course that it observes first, see
+        :func:`calibration.study.asked.course`.
     groups : tuple of str
         Canonical names of the groups that each run the model.
     starts : tuple of str

@@ -27,7 +27,16 @@ from cipark_sd.base.inputs import number_in
 from cipark_sd.base.naming import base_name, canonical, override_key, respelled
 from cipark_sd.base.wording import listed
 from cipark_sd.data.estimands import of_output
-from cipark_sd.data.readings import METRICS, FirstAbove, Maximum, Metric, TimeOfMaximum
+from cipark_sd.data.readings import (
+    METRICS,
+    DoublingTime,
+    FirstAbove,
+    HalfTime,
+    Maximum,
+    Metric,
+    Period,
+    TimeOfMaximum,
+)
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Lookup
@@ -198,7 +207,8 @@ def course(problem: Asks) -> tuple[Prediction, ...]:
     Returns
     -------
     tuple of Prediction
-        Its maximum, when that is reached, and its value at the end of the run; none where no observation has a course.
+        Its maximum and when that is reached, the time to double and to halve, its period, and its value at the end of
+        the run; none where no observation has a course.
     """
     end = resolve(problem.model, problem.scenario).final_time
     for observation in problem.observations if not problem.groups else ():
@@ -208,6 +218,6 @@ def course(problem: Asks) -> tuple[Prediction, ...]:
             and reporting_of(quantity) is None
             and any(term.use == "fit" for term in observation.terms)
         ):
-            readings = (Maximum(), TimeOfMaximum(), None)
+            readings = (Maximum(), TimeOfMaximum(), DoublingTime(), HalfTime(), Period(), None)
             return tuple(Prediction(observation.name, quantity.parts, end, reading=reading) for reading in readings)
     return ()

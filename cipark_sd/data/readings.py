@@ -82,17 +82,24 @@ class Reading(ABC):
 class Metric(Reading):
     """A number of the course within a window.
 
-    ``name`` is the metric's in a study. ``is_time`` says that it is an instant, in model time.
+    ``name`` is the metric's in a study. ``is_time`` says that it is an instant, in model time; ``is_span`` that it is
+    so much time.
     """
 
     name: ClassVar[str]
     meaning: ClassVar[str]
     is_time: ClassVar[bool] = False
+    is_span: ClassVar[bool] = False
 
     @property
     def spelt(self) -> str:
         """As an estimand has it."""
         return self.name
+
+    @property
+    def is_of_time(self) -> bool:
+        """Whether its unit is that of time."""
+        return self.is_time or self.is_span
 
     def read(self, times: Array, course: Array, windows: Windows, numbers: Mapping[str, Array]) -> Array:
         """Each window by itself."""
@@ -154,31 +161,40 @@ class TimeOfMaximum(Metric):
     is_time: ClassVar[bool] = True
 
     def of(self, times: Array, values: Array) -> Array:
-        top = np.argmax(values, axis=1)
-        bad = np.isnan(values).any(axis=1)
-        if len(times) < 3:
-            return np.where(bad, np.nan, times[top])
-        middle, before, after, down, up = _parabola(times, values, top)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            # where the slope of the parabola, straight between both halves, is zero
-            share = down / (down - up)
-            instant = times[middle] - before / 2 + share * (before + after) / 2
-        inner = (top == middle) & np.isfinite(instant)
-        return np.where(bad, np.nan, np.where(inner, instant, times[top]))
+        return _time_of_top(times, values, np.argmax(values, axis=1))
 
     def slopes(self, times: Array, values: Array) -> Array:
-        result = np.zeros_like(values)
-        if len(times) < 3:
-            return result
-        top, rows = np.argmax(values, axis=1), np.arange(len(values))
-        middle, before, after, down, up = _parabola(times, values, top)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            scale = (before + after) / 2 / (down - up) ** 2
-            by_down, by_up = -up * scale / before, down * scale / after
-        inner = (top == middle) & np.isfinite(by_down) & np.isfinite(by_up)
-        for shift, slope in ((-1, -by_down), (0, by_down - by_up), (1, by_up)):
-            result[rows, middle + shift] = np.where(inner, slope, 0.0)
+        return _slopes_of_top(times, values, np.argmax(values, axis=1))
+
+
+def _time_of_top(times: Array, values: Array, top: NDArray[np.intp]) -> Array:
+    """When each row of values ``(n, q)`` has the top that lies at a place ``(n,)``; NaN where a value is none."""
+    bad = np.isnan(values).any(axis=1)
+    if len(times) < 3:
+        return np.where(bad, np.nan, times[top])
+    middle, before, after, down, up = _parabola(times, values, top)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # where the slope of the parabola, straight between both halves, is zero
+        share = down / (down - up)
+        instant = times[middle] - before / 2 + share * (before + after) / 2
+    inner = (top == middle) & np.isfinite(instant)
+    return np.where(bad, np.nan, np.where(inner, instant, times[top]))
+
+
+def _slopes_of_top(times: Array, values: Array, top: NDArray[np.intp]) -> Array:
+    """Derivatives ``(n, q)`` of :func:`_time_of_top` by the values."""
+    result = np.zeros_like(values)
+    if len(times) < 3:
         return result
+    rows = np.arange(len(values))
+    middle, before, after, down, up = _parabola(times, values, top)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scale = (before + after) / 2 / (down - up) ** 2
+        by_down, by_up = -up * scale / before, down * scale / after
+    inner = (top == middle) & np.isfinite(by_down) & np.isfinite(by_up)
+    for shift, slope in ((-1, -by_down), (0, by_down - by_up), (1, by_up)):
+        result[rows, middle + shift] = np.where(inner, slope, 0.0)
+    return result
 
 
 def _parabola(
@@ -243,6 +259,93 @@ class FirstBelow(FirstAbove):
         return -FirstAbove(-self.threshold).slopes(times, -values)
 
 
+class DoublingTime(Metric):
+    """How long the course takes to reach twice its value at the start of the window; infinite where it never does."""
+
+    name: ClassVar[str] = "doubling-time"
+    meaning: ClassVar[str] = "how long the value took to double from the start of the window"
+    is_span: ClassVar[bool] = True
+    factor: ClassVar[float] = 2.0
+
+    def of(self, times: Array, values: Array) -> Array:
+        relative, reached = self._relative(values)
+        return np.asarray(reached.of(times, relative) - times[0])
+
+    def slopes(self, times: Array, values: Array) -> Array:
+        relative, reached = self._relative(values)
+        by_relative = reached.slopes(times, relative)
+        start = values[:, 0]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result = by_relative / start[:, None]
+            result[:, 0] -= (by_relative * values).sum(axis=1) / start**2
+        return np.where(np.isfinite(result), result, 0.0)
+
+    def _relative(self, values: Array) -> tuple[Array, FirstAbove]:
+        """The course as a multiple of its start, of which nothing is none, and what is read of it."""
+        start = np.where(values[:, :1] > 0, values[:, :1], np.inf)
+        # from nothing, or from a debt, nothing doubles: the multiple stays on the other side
+        relative = np.where(np.isfinite(start), values / start, np.where(np.isnan(values), np.nan, 1.0))
+        return relative, (FirstAbove if self.factor > 1 else FirstBelow)(self.factor)
+
+
+class HalfTime(DoublingTime):
+    """How long the course takes to fall to half of its value at the start of the window; infinite where never."""
+
+    name: ClassVar[str] = "half-time"
+    meaning: ClassVar[str] = "how long the value took to halve from the start of the window"
+    factor: ClassVar[float] = 0.5
+
+
+class Period(Metric):
+    """Mean time from one top of a swinging course to the next; infinite where there are not two.
+
+    A top counts where the course rises before it, and falls after it, by more than a fiftieth of its range.
+    """
+
+    name: ClassVar[str] = "period"
+    meaning: ClassVar[str] = "the mean time between two tops"
+    is_span: ClassVar[bool] = True
+
+    def of(self, times: Array, values: Array) -> Array:
+        first, last, n = tops(values)
+        span = _time_of_top(times, values, last) - _time_of_top(times, values, first)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(n > 1, span / (n - 1), np.where(np.isnan(values).any(axis=1), np.nan, np.inf))
+
+    def slopes(self, times: Array, values: Array) -> Array:
+        first, last, n = tops(values)
+        slopes = _slopes_of_top(times, values, last) - _slopes_of_top(times, values, first)
+        return np.where((n > 1)[:, None], slopes / np.maximum(n - 1, 1)[:, None], 0.0)
+
+
+#: Of the range of a course what it has to rise before a top and fall after it: six points of a figure of some 300.
+TOP = 0.02
+
+
+def tops(values: Array) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """The places of the first and the last top of each row of values ``(n, q)``, and how many it has."""
+    n_rows = len(values)
+    first, last, n = (np.zeros(n_rows, dtype=np.intp) for _ in range(3))
+    highest, lowest, place = values[:, 0].copy(), values[:, 0].copy(), np.zeros(n_rows, dtype=np.intp)
+    rising = np.zeros(n_rows, dtype=bool)
+    enough = TOP * np.ptp(values, axis=1)
+    for t in range(1, values.shape[1]):
+        now = values[:, t]
+        higher = now > highest
+        place[higher] = t
+        highest = np.maximum(highest, now)
+        lowest = np.minimum(lowest, now)
+        falls = rising & (highest - now > enough)
+        last[falls] = place[falls]
+        first[falls & (n == 0)] = place[falls & (n == 0)]
+        n[falls] += 1
+        begins = ~rising & (now - lowest > enough)
+        rising = (rising & ~falls) | begins
+        # what counts from here on begins here
+        lowest[falls], highest[begins], place[begins] = now[falls], now[begins], t
+    return first, last, n
+
+
 def _alone(values: Array, places: NDArray[np.intp]) -> Array:
     """1 at one place of each row, else 0."""
     result = np.zeros_like(values)
@@ -295,4 +398,7 @@ def _between(times: Array, course: Array, start: float, end: float) -> tuple[Arr
 
 
 #: The metrics of a run that a study may name, one row each.
-METRICS: tuple[Metric, ...] = (Maximum(), Minimum(), TimeOfMaximum(), FirstAbove(), FirstBelow())
+METRICS: tuple[Metric, ...] = (
+    *(Maximum(), Minimum(), TimeOfMaximum(), FirstAbove(), FirstBelow()),
+    *(DoublingTime(), HalfTime(), Period()),
+)

@@ -19,7 +19,7 @@ from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Findings, Fit, Observed
 from calibration.report.sections.base import ReportPart, misfit, on_bounds_words
 from calibration.report.sections.constants import class_changes, classes, constants
-from calibration.report.sections.course import course, date_words, peak_words
+from calibration.report.sections.course import course, course_words, date_words
 from calibration.report.sections.predictions import Predictions, at_estimate, since_words, unseen
 from cipark_sd.base.wording import first_of, interval, listed, number, said_date
 from cipark_sd.data.readings import METRICS
@@ -82,7 +82,7 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
     fit, records = findings.fit, leading(findings)
     questions = fit.study.questions
     caption = caption_words(findings)
-    findings_known = [questions.known, _known_words(records), peak_words(findings), held_out_words(findings)]
+    findings_known = [questions.known, _known_words(records), course_words(findings), held_out_words(findings)]
     known = " ".join(map(_sentence, filter(None, findings_known)))
     # a question, or what is computed in the place of one, is drawn with its class
     drawn = records if records and (records[0].title or fit.study.about) else course(findings)[0]

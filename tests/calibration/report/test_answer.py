@@ -78,7 +78,7 @@ def test_the_page_begins_with_its_finding_and_the_console_has_the_same_lines(
     known = [record for record in records if record.standing == "known"]
     assert known
     # without draws the end of the course has the estimate alone
-    assert found.title == f"Left at year 12: {number(fit.course[2])} firms, by the best fit"
+    assert found.title == f"Left at year 12: {number(fit.course[-1])} firms, by the best fit"
     assert known[0].brief in found.known
     write(findings, tmp_path)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")

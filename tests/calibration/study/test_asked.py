@@ -18,7 +18,7 @@ from calibration.commands.settings import Settings
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections import answer
-from calibration.report.sections.course import Course, course, peak_words
+from calibration.report.sections.course import Course, course, course_words
 from calibration.study.problem import CalibrationProblem, read_problem, with_question
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.data.readings import Maximum
@@ -214,7 +214,7 @@ def test_without_a_question_the_title_is_the_peak_of_the_course(hump: Findings) 
     ends = 1 / np.quantile(hump.draws.flat[:, 1], [0.95, 0.05])
     assert when.interval is not None
     assert (when.interval.low, when.interval.high) == pytest.approx(tuple(ends), rel=0.01)
-    assert peak_words(hump).startswith("The peak of second comes between year ")
+    assert course_words(hump).startswith("The peak of second comes between year ")
     assert isinstance(asked_metric(hump), Maximum)
 
 
@@ -231,7 +231,66 @@ def test_a_course_that_ends_at_its_top_has_no_peak(hump: Findings) -> None:
     records, sentence = course(Findings(replace(fit, curves=rising)))
     assert [record.estimand for record in records] == ["second at 12"]
     assert sentence == f"second at year 12: {records[0].brief}"
-    assert peak_words(Findings(replace(fit, curves=rising))) == ""
+    assert course_words(Findings(replace(fit, curves=rising))) == ""
+
+
+SHAPES = {
+    # x = size * exp(rate t), whose doubling time is ln 2 / rate
+    "growth": (
+        "x = INTEG(born - dying, size) ~ firm ~ |\nborn = 2 * x * rate ~~|\ndying = x * rate ~~|",
+        lambda t: 300 * math.exp(0.25 * t),
+    ),
+    "decline": ("x = INTEG(-x * rate, size) ~ firm ~ |", lambda t: 300 * math.exp(-0.25 * t)),
+    "limit": (
+        "x = INTEG(come - go, 20) ~ firm ~ |\ncome = 16 * size * rate ~~|\ngo = 4 * x * rate ~~|",
+        lambda t: 1200 - 1180 * math.exp(-t),
+    ),
+    # a spring about twice the size: x'' = -(10 rate)^2 (x - 2 size)
+    "swing": (
+        "x = INTEG(10 * rate * y, 3 * size) ~ firm ~ |\ny = INTEG(-10 * rate * (x - 2 * size), 0) ~ firm ~ |",
+        lambda t: 600 + 300 * math.cos(2.5 * t),
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_course_is_told_by_its_shape(shape: str, tmp_path: Path) -> None:
+    equations, truth = SHAPES[shape]
+    write_hump(tmp_path)
+    head = HUMP[HUMP.index("size = 100") :]
+    (tmp_path / "leaving.mdl").write_text(f"{{UTF-8}}\n{equations}\n{head}", encoding="utf-8")
+    path = tmp_path / "problem.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace('variable = "second"', 'variable = "x"'), encoding="utf-8")
+    rng = np.random.default_rng(7)
+    rows = [f"{t},{rng.poisson(truth(t))}" for t in range(1, 11)]
+    (tmp_path / "left.csv").write_text("\n".join(["time,left", *rows]) + "\n", encoding="utf-8")
+    findings = Findings(fit_findings(calibrate(Settings(tmp_path, profiles=False, posterior=True, starts=2))))
+    assert findings.draws is not None
+    rates = np.sort(findings.draws.flat[:, 1])
+    numbers = {record.title: record for record in Course().headlines(findings)}
+    title, words = answer.first_screen(findings).title, course_words(findings)
+    if shape == "limit":
+        limits = np.quantile(4 * findings.draws.flat[:, 0], [0.05, 0.95])
+        (settled,) = numbers.values()
+        assert title == f"X settles at: {settled.brief}"
+        assert words == ""
+        assert settled.interval is not None
+        assert (settled.interval.low, settled.interval.high) == pytest.approx(tuple(limits), rel=0.01)
+        return
+    name, constant = {
+        "growth": ("First doubling time of x", math.log(2)),
+        "decline": ("First half time of x", math.log(2)),
+        "swing": ("Period of x", 2 * math.pi / 10),
+    }[shape]
+    number = numbers[name]
+    assert number.number == pytest.approx(constant / np.median(rates), rel=0.01)
+    assert number.unit == "year"
+    assert number.interval is not None
+    ends = constant / np.quantile(rates, [0.95, 0.05])
+    assert (number.interval.low, number.interval.high) == pytest.approx(tuple(ends), rel=0.01)
+    verb = {"swing": "swings once in", "growth": "first doubles within", "decline": "first halves within"}[shape]
+    assert words == f"x {verb} {number.brief}"
+    assert title.startswith("Period of x: " if shape == "swing" else "X at year 12: ")
 
 
 def threshold(folder: Path, about: str, **settings: bool) -> Findings:
