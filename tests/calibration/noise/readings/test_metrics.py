@@ -4,13 +4,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.signal import find_peaks
 from small_study import MODEL
 
 from calibration.inference.search.optimise import optimise
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError
-from cipark_sd.data.readings import METRICS, FirstAbove, FirstBelow, Maximum, Metric, Minimum, TimeOfMaximum
+from cipark_sd.data.readings import (
+    METRICS,
+    DoublingTime,
+    FirstAbove,
+    FirstBelow,
+    HalfTime,
+    Maximum,
+    Metric,
+    Minimum,
+    Period,
+    TimeOfMaximum,
+    tops,
+)
 from cipark_sd.engines.registry import choose
 
 TIMES = np.linspace(0, 10, 81)
@@ -66,7 +79,8 @@ def test_a_metric_is_that_of_the_curve(metric: Metric, window: tuple[float, ...]
 def test_a_run_that_fails_has_no_metric(metric: Metric) -> None:
     courses = np.where(TIMES > 5, np.nan, COURSES)
     assert np.isnan(metric.read(TIMES, courses, [(-np.inf, 10.0)], {})).all()
-    assert np.isfinite(metric.read(TIMES, courses, [(-np.inf, 4.5)], {})).all() or isinstance(metric, FirstBelow)
+    # what never comes is infinite, and no failure
+    assert not np.isnan(metric.read(TIMES, courses, [(-np.inf, 4.5)], {})).any()
 
 
 def half_gone(folder: Path, seen: str = "3.0") -> Posterior:
@@ -96,3 +110,31 @@ def test_an_unknown_metric_is_told_those_there_are(tmp_path: Path) -> None:
     (tmp_path / "problem.toml").write_text(STUDY.replace("first-above", "peak"), encoding="utf-8")
     with pytest.raises(CiparkError, match="metric"):
         read_problem(tmp_path)
+
+
+def test_a_period_is_that_of_sines_and_its_tops_are_those_that_scipy_finds() -> None:
+    times = np.linspace(0.0, 50.0, 1001)
+    periods = np.random.default_rng(0).uniform(3.0, 12.0, 6)
+    courses = np.stack([np.exp(-0.01 * times) * np.sin(2 * np.pi * times / period + 1) for period in periods])
+    assert Period().of(times, courses) == pytest.approx(periods, rel=1e-6)
+    first, last, n = tops(courses)
+    for row, course in enumerate(courses):
+        found, _ = find_peaks(course, prominence=0.02 * np.ptp(course))
+        assert (first[row], last[row], n[row]) == (found[0], found[-1], len(found))
+    assert Period().of(times, times[None, :]) == np.inf
+
+
+@pytest.mark.parametrize("metric", [Period(), DoublingTime(), HalfTime()])
+def test_slopes_of_spans_are_those_of_differences(metric: Metric) -> None:
+    times = np.linspace(0.0, 30.0, 301)
+    swing = 10 + np.exp(-0.01 * times) * np.sin(2 * np.pi * times / 7 + 1)
+    course = {"period": swing, "doubling-time": 3 * np.exp(0.1 * times), "half-time": 5 * np.exp(-0.1 * times)}
+    values = course[metric.name][None, :]
+    nudges = 1e-6 * np.eye(len(times))
+    by_differences = (metric.of(times, values + nudges) - metric.of(times, values - nudges)) / 2e-6
+    assert metric.slopes(times, values)[0] == pytest.approx(by_differences, abs=1e-4)
+    if metric.name != "period":
+        assert metric.of(times, values) == pytest.approx(np.log(2) / 0.1, rel=1e-4)
+        nothing = np.zeros((1, len(times)))
+        assert metric.of(times, nothing) == np.inf
+        assert not metric.slopes(times, nothing).any()
