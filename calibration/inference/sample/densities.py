@@ -23,6 +23,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.inference.small_algebra import rounded
 from calibration.likelihood.gradient import log_posterior_and_gradient
 from calibration.likelihood.posterior import Posterior
 from calibration.noise.priors import Scale, from_scale, log_jacobian, log_jacobian_slope, to_scale
@@ -32,6 +33,8 @@ from cipark_sd.base.arrays import Array
 #: Scores beyond which a probability near 1 has too few digits, and those from which on no sampler begins: what spreads
 #: about such a place comes there.
 FARTHEST, FAR = 7.0, 6.0
+#: The unit in which places where walkers begin are rounded: they jump by the differences of these, which grow.
+FINE = 2.0**-10
 
 
 class Densities(Protocol):
@@ -218,7 +221,7 @@ class FreeDensity:
 
     def draw_prior(self, n: int, rng: np.random.Generator) -> Array:
         """``(n, k)``."""
-        return self.coordinates.free(prior_draws(self.density.space, n, rng))
+        return rounded(self.coordinates.free(prior_draws(self.density.space, n, rng)), FINE)
 
     def __call__(self, free: Array) -> Array:
         """Log density of the posterior, up to its evidence."""

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.inference.small_algebra import rounded
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays
 
@@ -126,8 +127,9 @@ class RunningChains:
         n, k = self._point.shape
         shorter = np.where(self.rng.random(n) < SHORTER, SHORTEST ** self.rng.random(n), 1.0)
         steps = step * (shorter * self.rng.uniform(1 - JITTER, 1 + JITTER, n))[:, None]
+        steps = rounded(steps, steps)
         # a momentum whose correlation over a length l of the path is exp(-l / reach), standard normal as before
-        remembered = np.exp(-LEAPS * steps / reach)
+        remembered = rounded(np.exp(-LEAPS * steps / reach))
         momentum = remembered * self._momentum + np.sqrt(1 - remembered**2) * self.rng.standard_normal((n, k))
         # a level from -1 to 1, beyond which it comes in again at the other end, as slow as the momentum
         level = self._level + (1 - remembered[:, 0]) * self.rng.uniform(0.25, 0.75, n)

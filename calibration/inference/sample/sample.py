@@ -16,11 +16,12 @@ import numpy as np
 from calibration.inference.sample.adaptive_importance import Weighted, importance_sample
 from calibration.inference.sample.chains import Chains, run
 from calibration.inference.sample.convergence import USABLE, Convergence, Criteria, Effort, OnBlock, poorest
-from calibration.inference.sample.densities import FAR, FreeDensity, NormalScores, ScaledScores, suited
+from calibration.inference.sample.densities import FAR, FINE, FreeDensity, NormalScores, ScaledScores, suited
 from calibration.inference.sample.importance import drawn_apart, smoothed, weighted_convergence, worst_size
 from calibration.inference.sample.known_optima import KnownOptima
 from calibration.inference.sample.moves import annealed_draws
 from calibration.inference.sample.warming import ELSEWHERE
+from calibration.inference.small_algebra import rounded
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Checkpoint
@@ -140,14 +141,14 @@ def ensembles(
 
     def begun() -> Array:
         if begin_at is not None:
-            return target.of(begin_at)
+            return rounded(target.of(begin_at), FINE)
         chosen = []
         for stream in streams:
             points = annealed_draws(target, n, stream, density.problem.title)
             chosen.append(points[stream.permutation(n)[:n_walkers]])
             unmet = None if known is None else known.beside(target.theta(points), target.of, stream)
             if unmet is not None:
-                elsewhere = unmet.draw(math.ceil(ELSEWHERE * n_walkers), stream)
+                elsewhere = rounded(unmet.draw(math.ceil(ELSEWHERE * n_walkers), stream), FINE)
                 elsewhere = elsewhere[np.isfinite(target(elsewhere))]
                 chosen[-1][: len(elsewhere)] = elsewhere
         return np.stack(chosen)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.inference.sample.densities import NormalScores
+from calibration.inference.small_algebra import rounded
 from calibration.likelihood.gradient import log_likelihood_and_gradient
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays
@@ -83,7 +84,8 @@ class SlopedScores:
         for shear in shears:
             points = shear.straighten(points)
         covariance = (n * np.atleast_2d(np.cov(points.T)) + SHRINKAGE * UNIT * np.eye(k)) / (n + SHRINKAGE)
-        return cls(scores, points.mean(axis=0), np.linalg.cholesky(covariance), shears, power)
+        factor = rounded_factor(np.linalg.cholesky(covariance))
+        return cls(scores, rounded(points.mean(axis=0), np.diag(factor)), factor, shears, power)
 
     def balanced(self, drawn: Array) -> "SlopedScores":
         """The same in a scale that balances how ``drawn : (n, k)``, scores, and the slopes there spread.
@@ -98,7 +100,7 @@ class SlopedScores:
         spread, steepness = np.cov(points.T) + unit, slopes.T @ slopes / len(slopes) + unit
         root = _root(spread)
         scale = root @ np.linalg.inv(_root(root @ steepness @ root)) @ root
-        return replace(self, factor=self.factor @ np.linalg.cholesky((scale + scale.T) / 2))
+        return replace(self, factor=rounded_factor(self.factor @ np.linalg.cholesky((scale + scale.T) / 2)))
 
     def arrays(self) -> Arrays:
         """What the points stand for, without the posterior."""
@@ -135,7 +137,7 @@ class SlopedScores:
         return np.asarray(solve_triangular(self.factor, away.T, lower=True).T.reshape(shape))
 
     def __call__(self, points: Array) -> tuple[Array, Array]:
-        """Log density of the scores ``(n,)`` and its derivatives by ``points : (n, k)``.
+        """Log density of the scores ``(n,)`` and its derivatives by ``points : (n, k)``, which are rounded.
 
         The prior of scores is standard normal, so that a parameter moves with its score by the density of that over its
         own.
@@ -157,7 +159,8 @@ class SlopedScores:
             # a shear moves no coordinate that it reads, so that bent points have what it needs
             slopes = shear.back(scores, slopes)
             scores = shear.straighten(scores) if len(self.shears) > 1 else scores
-        return logs, slopes @ self.factor
+        slopes = slopes @ self.factor
+        return logs, rounded(slopes, np.maximum(np.abs(slopes), 1.0))
 
 
 def straightening(points: Array) -> tuple[Shear, ...]:
@@ -204,8 +207,13 @@ def _best(points: Array) -> Shear | None:
             columns = np.delete(np.arange(2 * k), [bent, k + bent])
             slopes = np.zeros(2 * k)
             slopes[columns] = np.linalg.lstsq(features[:, columns], x[:, bent])[0]
-            best = Shear(bent, by, slopes[k:] * sds[bent] / (sds[by] * sds))
+            best = Shear(bent, by, rounded(slopes[k:] * sds[bent] / (sds[by] * sds), 1 / 256))
     return best
+
+
+def rounded_factor(factor: Array) -> Array:
+    """A lower triangle ``(k, k)``, each row rounded by its diagonal."""
+    return rounded(factor, np.diag(factor)[:, None])
 
 
 def _root(matrix: Array) -> Array:

@@ -32,8 +32,8 @@ from calibration.inference.sample.chains import stranded
 from calibration.inference.sample.densities import FAR, NormalScores, log_density
 from calibration.inference.sample.hamiltonian import Sloped
 from calibration.inference.sample.moves import possible_draws
-from calibration.inference.sample.sloped_scores import SlopedScores
-from calibration.inference.small_algebra import two_loops
+from calibration.inference.sample.sloped_scores import SlopedScores, rounded_factor
+from calibration.inference.small_algebra import rounded, two_loops
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
 
@@ -170,7 +170,7 @@ def inverse_curvature(target: Sloped, place: Array) -> Array:
     curvature = (slopes[k:] - slopes[:k]) / (2 * _APART)
     values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
     # scores have a standard normal prior: less than 1 is a valley; far below 0 is a kink, as narrow as it is steep
-    return np.linalg.cholesky((vectors / np.maximum(np.abs(values), 1.0)) @ vectors.T)
+    return rounded_factor(np.linalg.cholesky((vectors / np.maximum(np.abs(values), 1.0)) @ vectors.T))
 
 
 def _directions(slopes: Array, moves: Array, turns: Array) -> Array:
@@ -301,7 +301,7 @@ class Warming:
         return hamiltonian.RunningChains(self.chains.stand, self.rng)
 
     def _moved_on(self, n_moves: int) -> hamiltonian.RunningChains:
-        points = self.target.points_of(self.at)
+        points = rounded(self.target.points_of(self.at))
         start = points, *self.target(points)
         chains, self.step = hamiltonian.adapted(
             self.target, start, self.step, self.reach, n_moves, self.rng, self.accepted

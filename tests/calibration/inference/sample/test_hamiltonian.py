@@ -37,6 +37,7 @@ from calibration.inference.sample.hamiltonian import (
 )
 from calibration.inference.sample.sloped_scores import SlopedScores
 from calibration.inference.sample.trajectories import LEAST, Soundness, TrajectoryDraws
+from calibration.inference.small_algebra import DIGITS
 from calibration.likelihood.posterior import posterior
 from calibration.study.sections import by_method
 from cipark_sd.base.arrays import Array
@@ -246,7 +247,7 @@ def test_slopes_of_the_scores_are_differences(tmp_path: Path) -> None:
         step = np.zeros(2)
         step[place] = 1e-6
         slope = (target(points + step)[0] - target(points - step)[0]) / 2e-6
-        np.testing.assert_allclose(slopes[:, place], slope, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(slopes[:, place], slope, rtol=2**-DIGITS, atol=2**-DIGITS)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,7 +11,7 @@ from thorough import THOROUGH, share
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
 from calibration.inference.sample.convergence import EFFORT
-from calibration.inference.sample.draws import PosteriorDraws, draw
+from calibration.inference.sample.draws import PosteriorDraws, draw, log_evidence
 from calibration.inference.sample.known_optima import KnownOptima, Place, hills, known_optima, missing_words
 from calibration.inference.sample.sample import ImportanceDraws, importance
 from calibration.inference.sample.warming import NEAR
@@ -99,7 +99,7 @@ def test_draws_without_one_of_two_wells_have_not_converged(wells: tuple[Posterio
         density, np.random.default_rng(1), optima=known.densities.theta(np.array([t.place for t in known.tops]))
     )
     high = whole.flat[whole.flat[:, 4] > 4]
-    evidence, error = whole.sampled.evidence
+    evidence, error = log_evidence(whole, np.random.default_rng(3))
     # what draws of the upper one alone would know of the evidence
     places = known.weighed(high, len(high), (evidence + np.log(0.67), error), np.random.default_rng(2))
     assert [place.missing for place in places] == [False, True]

@@ -9,6 +9,7 @@ from small_study import small_study
 from calibration.inference.sample.densities import NormalScores
 from calibration.inference.sample.sloped_scores import SlopedScores
 from calibration.inference.sample.warming import CHAINS, Summit, climbed, inverse_curvature, starts, summits
+from calibration.inference.small_algebra import DIGITS
 from calibration.likelihood.posterior import posterior
 from cipark_sd.base.arrays import Array
 from cipark_sd.engines.registry import choose
@@ -109,7 +110,7 @@ def test_a_kink_is_as_narrow_as_it_is_steep_and_a_valley_as_wide_as_the_prior() 
     def kinked(points: Array) -> tuple[Array, Array]:
         return 0.5 * (bends * points**2).sum(axis=1), bends * points
 
-    assert inverse_curvature(kinked, np.zeros(3)) == pytest.approx(np.diag([0.5, 0.05, 1.0]), abs=1e-9)
+    assert inverse_curvature(kinked, np.zeros(3)) == pytest.approx(np.diag([0.5, 0.05, 1.0]), rel=2**-DIGITS)
 
 
 def test_chains_start_where_the_data_are_possible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
