@@ -19,7 +19,7 @@ from calibration.inference.judge.conditions import Conditions
 from calibration.inference.judge.course_errors import CourseErrors
 from calibration.inference.judge.identifiability import Identifiability
 from calibration.inference.judge.residuals import table_of
-from calibration.inference.judge.verification import COARSE, TOO_COARSE, Replication
+from calibration.inference.judge.verification import TOO_COARSE, Replication
 from calibration.inference.profile.profile import Profile
 from calibration.inference.profile.scatter import Scatter
 from calibration.inference.profile.walk import SPENT
@@ -242,8 +242,7 @@ class Fit:
     apart where the likelihood jumps along most of them. ``as_good`` are other places ``(k,)`` where searches ended as
     high, within the rise of an interval. ``errors`` are standard errors, and ``no_errors`` says why a
     parameter has none. ``comparable`` says whether PySD could be asked at all, and ``replication`` whether it gives the
-    same at the estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its
-    noise, when the time step is halved.
+    same at the estimate.
     ``unsampled`` says why there is no posterior where it was tried, and what to do; ``stepped`` why the time step or
     the method is not that of the study, where it is not.
     ``course`` and ``reported`` have the study's course and predictions at the estimate, and ``courses`` how each
@@ -268,7 +267,6 @@ class Fit:
     comparable: bool
     seed: int
     replication: Replication
-    step_shift: float
     curves: Curves
     course: tuple[float, ...]
     reported: tuple[float, ...]
@@ -363,10 +361,9 @@ class Findings:
 
     @property
     def sound(self) -> bool:
-        """Whether all is done: intervals found, draws converged, the time step fine, and PySD's run the same."""
+        """Whether all is done: intervals found, draws converged, the step fine or asked for, PySD's run the same."""
         fit = self.fit
-        stepped = not fit.step_shift > COARSE
-        whole = stepped and self.bands and not fit.optimum.interrupted and not fit.mostly_unfound
+        whole = not fit.conditions.first and self.bands and not fit.optimum.interrupted and not fit.mostly_unfound
         return whole and fit.replication.sound and self.assessment.sound
 
 
@@ -426,9 +423,9 @@ def estimates(fit: Fit) -> list[dict[str, Any]]:
 
 
 def _verdict(fit: Fit, name: str) -> str:
-    """What the data determine of a parameter; with too coarse a time step, which others fit as well."""
-    if (words := str(fit.conditions.of(name))) or not fit.step_shift > COARSE:
-        return words
+    """What the data determine of a parameter; with too coarse a time step, which others fit as well, or under which."""
+    if (words := str(fit.conditions.of(name))) or not fit.conditions.first:
+        return "; ".join(filter(None, (words, fit.conditions.under_step)))
     place = fit.study.space.names.index(name)
     places = listed(number(float(theta[place])) for theta in fit.as_good)
     return TOO_COARSE + (f"; another optimum as good at {places}" if places else "")

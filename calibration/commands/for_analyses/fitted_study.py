@@ -129,6 +129,8 @@ class FittedStudy:
         What its model does not follow in the data; empty where nothing.
     signed : bool
         Whether it is this user's own, unchanged.
+    under_step : str
+        What its numbers are under: a step that is too coarse, and was asked for; else empty.
     answer : str
         The number that answers its question, as its page has it; empty where none is asked.
     classes : mapping of str to str
@@ -143,6 +145,7 @@ class FittedStudy:
     misfit: str
     interrupted: bool
     signed: bool
+    under_step: str = ""
     answer: str = ""
     classes: Mapping[str, Standing] = field(default_factory=dict)
 
@@ -172,8 +175,9 @@ class FittedStudy:
         """The folder, of which rows where it is not of all, and whether somebody else has made it."""
         rows = f", of the rows up to {self.until}" if self.until else ""
         stopped = ", which was stopped before its end" if self.interrupted else ""
+        under = f", {self.under_step}" if self.under_step else ""
         foreign = "" if self.signed else f", whose numbers are not signed by this user: {self.command!r} makes your own"
-        return f"{self.place}{rows}{stopped}{foreign}"
+        return f"{self.place}{rows}{under}{stopped}{foreign}"
 
     @property
     def command(self) -> str:
@@ -278,6 +282,7 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
         str(content.get("misfit", "")),
         bool(content.get("interrupted")),
         _is_own(place, drawn),
+        str(content.get("under_step", "")),
         str(content.get("answer", "")),
         classes if isinstance(classes := content.get("classes"), dict) else {},
     )

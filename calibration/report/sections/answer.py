@@ -187,10 +187,15 @@ def _known_words(records: Sequence[Headline]) -> str:
     if first is None:
         return ""
     if first.reported:
-        return f"{first.title}: {first.reported} reported. The fitted model gives {first.brief}"
+        model = "" if _is_given(first) else f". The fitted model gives {first.brief}"
+        return f"{first.title}: {first.reported} reported{model}"
     n_more = len([record for record in known if not record.title]) - 1
     rest_of = f"; and {n_more} more constant{'s' * (n_more > 1)}" if n_more > 0 and not first.title else ""
     return f"{first.called}: {first.brief}{rest_of}"
+
+
+def _is_given(record: Headline) -> bool:
+    return record.interval is not None and record.interval.is_given
 
 
 def _not_known_words(records: Sequence[Headline], about: str = "") -> str:
@@ -204,7 +209,7 @@ def _not_known_words(records: Sequence[Headline], about: str = "") -> str:
 
     parts = []
     # what was reported is known beside the model's number
-    if narrowed := [record for record in _with(records, "narrowed") if not record.reported]:
+    if narrowed := [record for record in _with(records, "narrowed") if not record.reported or _is_given(record)]:
         rest_of = f", and {len(narrowed) - 1} more" if len(narrowed) > 1 else ""
         parts.append(f"narrowed only: {narrowed[0].called}, {narrowed[0].brief}{rest_of}")
     if unmoved := _with(records, "not narrowed"):
@@ -380,7 +385,7 @@ def cautions(findings: Findings) -> Iterator[str]:
         yield hills.sentence
     if fit.optimum.interrupted or assessed.interrupted or (drawn is not None and drawn.interrupted):
         yield "Stopped before the end. Run the same command to resume."
-    yield from filter(None, (step_bound_words(fit.conditions.on_step_bounds), fit.conditions.first))
+    yield from filter(None, (step_bound_words(fit.conditions.on_step_bounds), fit.conditions.of_the_step))
     if not fit.replication.sound:
         yield fit.replication.sentence
     if drawn is not None and not drawn.converged:

@@ -66,10 +66,11 @@ def _alone(record: Headline) -> str:
 
 
 def peak_words(findings: Findings) -> str:
-    """Between which times the peak lies; empty where there is none, or no draws."""
+    """Between which times the peak lies; empty where there is none, or the data do not make it known."""
     records = list(Course().headlines(findings))
-    if len(records) != 3 or records[1].interval is None or not _has_peak(findings.fit):
+    if len(records) != 3 or records[1].standing != "known" or not _has_peak(findings.fit):
         return ""
+    assert records[1].interval is not None  # a number without one has no class
     ends = records[1].interval.low, records[1].interval.high
     first, last = ("" if end is None else date_words(findings.fit, end) for end in ends)
     peak = f"The peak of {_name(findings.fit)} comes between"
