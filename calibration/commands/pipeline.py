@@ -132,24 +132,21 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         if problem.payoff and not problem.method.log_density:
             return
         # nothing is judged by such a step: the answer is to fit with another, and needs no search more
-        is_coarse = made.is_unjudged
-        if settings.profiles and not is_coarse:
+        if settings.profiles and not made.is_unjudged:
             profiles, optimum = profiles_of_parameters(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.origin)
             yield made
-        if is_coarse and (settings.posterior or problem.pools):
-            made = replace(made, unsampled=UNSAMPLED)
-        elif settings.posterior or problem.pools:
-            yield (made := replace(made, draws=_sampled(optimum, settings, _effort_of(settings, density), bars)))
-        elif _may_sample(problem, settings) and _is_cheap(density) and not is_coarse:
+        is_asked_for = bool(settings.posterior or problem.pools)
+        if made.is_unjudged:
+            made = replace(made, unsampled=UNSAMPLED if is_asked_for else "")
+        elif is_asked_for or (_may_sample(problem, settings) and _is_cheap(density)):
             drawn = _sampled(optimum, settings, _effort_of(settings, density), bars)
-            trusted = drawn.sampled.converged or drawn.sampled.interrupted
-            why = "" if trusted else LONGER.format(drawn.sampled.obstacle)
-            made = replace(made, draws=drawn if trusted else None, unsampled=why)
-            yield made
+            shown = is_asked_for or drawn.sampled.converged or drawn.sampled.interrupted
+            why = "" if shown else LONGER.format(drawn.sampled.obstacle)
+            yield (made := replace(made, draws=drawn if shown else None, unsampled=why))
         # draws that can be trusted give each number with its interval: a profile would be a second one
         is_sampled = made.draws is not None and made.draws.sampled.converged
-        if settings.profiles and not is_sampled and not is_coarse:
+        if settings.profiles and not is_sampled and not made.is_unjudged:
             predictions, optimum = profiles_of_predictions(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.origin)
             yield made

@@ -61,6 +61,10 @@ class Asks(Protocol):
         """How dates become model time."""
 
     @property
+    def about(self) -> str:
+        """The estimand of its question; empty without one."""
+
+    @property
     def observations(self) -> tuple[Observation, ...]:
         """What was seen."""
 
@@ -91,10 +95,16 @@ def asked_prediction(problem: Asks, about: str) -> Prediction | None:
     return next((p for p in problem.predictions if estimand_of(problem.model, p) == about), None)
 
 
-def outcome_metric(prediction: Prediction) -> str:
-    """The metric that it reads, by name, where an outcome of policies may read it; else empty."""
-    reading = prediction.reading
-    return reading.name if isinstance(reading, Metric) and reading.name in OUTCOMES else ""
+def asked_outcome(problem: Asks) -> tuple[Prediction, str] | None:
+    """The question where an outcome of policies may be of it, and the metric of that by name, empty for none.
+
+    None where it is of a constant, of a sum, of another world, or of what no outcome reads, and without a question.
+    """
+    of = asked_prediction(problem, problem.about)
+    if of is None or len(of.parts) > 1 or of.scenario.overrides:
+        return None
+    metric = of.reading.name if isinstance(of.reading, Metric) and of.reading.name in OUTCOMES else ""
+    return (of, metric) if metric or of.reading is None else None
 
 
 def read_about(problem: Asks, text: str, *, where: str) -> tuple[str, tuple[Prediction, ...]]:

@@ -22,7 +22,7 @@ from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file, said_of
 from calibration.inference.sample.draws import problem_digest
 from calibration.study import DEFAULT_STUDY
-from calibration.study.asked import asked_prediction, outcome_metric
+from calibration.study.asked import asked_outcome
 from calibration.study.problem import CalibrationProblem, at_step, until, with_question
 from calibration.study.sections import METHODS
 from cipark_sd.analysis.experiments.definition import ONLY, Outcome, Structure
@@ -154,14 +154,10 @@ class FittedStudy:
         """Its question with the answer; None where none is asked."""
         if not self.answer:
             return None
-        model, about = self.problem.model, self.problem.about
-        of = asked_prediction(self.problem, about)
-        plain = of is not None and of.against is None and not of.scenario.overrides and of.reading is None
-        metric = "" if of is None else outcome_metric(of)
-        standing = self.classes.get(about, "")
-        if of is None or not (plain or metric) or of.against is not None or len(of.parts) > 1:
+        standing, outcome = self.classes.get(self.problem.about, ""), asked_outcome(self.problem)
+        if outcome is None or outcome[0].against is not None:
             return Asked(self.answer, standing)
-        name = model.label(of.parts[0][0])
+        (of, metric), name = outcome, self.problem.model.label(outcome[0].parts[0][0])
         title = f"{metric.capitalize()} of {name}" if metric else name
         return Asked(self.answer, standing, Outcome(title, title, name, metric=metric), of.time)
 
