@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from calibration.assess.posterior_predictive import drawn_predictions, predict
+from calibration.assess.posterior_predictive import drawn_event, drawn_predictions, predict
 from calibration.inference.judge.conditions import conditions
 from calibration.inference.judge.course_errors import course_errors
 from calibration.inference.judge.identifiability import identifiability
@@ -307,6 +307,7 @@ def _posterior(draws: PosteriorDraws, seed: int, shown: Curves, engine: str) -> 
         predicted=tuple(predicted),
         predictions=drawn_predictions(draws, density.problem.predictions),
         course=drawn_predictions(draws, course(density.problem)),
+        event=drawn_event(draws),
         fan=_fan(draws, shown, engine),
         obstacle="" if sampled.converged else sampled.obstacle,
     )

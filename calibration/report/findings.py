@@ -34,7 +34,7 @@ from cipark_sd.base.records import of_this_version, read_record, write_record
 from cipark_sd.base.wording import listed, number, written_unit
 from cipark_sd.pages.figures.panels import TimeAxis, of_units
 from cipark_sd.statements import headline
-from cipark_sd.statements.claims import Basis, worth
+from cipark_sd.statements.claims import Basis, Evidence, worth
 from cipark_sd.verify.checks.outcome import Outcome
 
 #: The file of findings within the folder of output.
@@ -136,8 +136,17 @@ class StudyFacts(Stated):
     @property
     def question(self) -> str:
         """What is asked, by a name that :func:`calibration.study.asked.read_about` takes; empty where nothing is."""
-        named = (reported.name for reported in self.predictions if reported.estimand == self.about)
-        return next(named, self.about.removeprefix(headline.parameter("")))
+        for reported in self.predictions:
+            event = self.about.removeprefix(reported.estimand)
+            if event != self.about and (not event or event.startswith((" above ", " below "))):
+                return f"{reported.name}{event}"
+        return self.about.removeprefix(headline.parameter(""))
+
+    @property
+    def asks_event(self) -> bool:
+        """Whether it is asked what is true in some draws and not in others."""
+        numbers = {reported.estimand for reported in self.predictions}
+        return self.about not in {"", *numbers, *map(headline.parameter, self.space.names)}
 
     @property
     def time(self) -> TimeAxis:
@@ -203,6 +212,8 @@ class Posterior:
         times of :class:`Curves`.
     course : DataFrame
         The same of :attr:`StudyFacts.course`.
+    event : tuple of Evidence
+        How often what the study is asked is true, as of :func:`calibration.assess.posterior_predictive.drawn_event`.
     obstacle : str
         Why they have not converged, where they have not.
     """
@@ -216,6 +227,7 @@ class Posterior:
     predictions: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=DRAWN))
     fan: Array | None = None
     course: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=DRAWN))
+    event: tuple[Evidence, ...] = ()
     obstacle: str = ""
 
     @property

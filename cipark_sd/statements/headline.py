@@ -24,7 +24,7 @@ from cipark_sd.base.wording import (
     rounded,
     with_unit,
 )
-from cipark_sd.statements.claims import Basis
+from cipark_sd.statements.claims import SURE, Basis
 from cipark_sd.statements.claims import Kind as Class
 from cipark_sd.statements.standing import Scale, Standing, are_near, left, standing_of
 
@@ -309,8 +309,8 @@ class Headline:
 
     @property
     def is_change(self) -> bool:
-        """Whether it is the difference of two scenarios."""
-        return _CHANGE in self.estimand
+        """Whether it is the difference of two scenarios, and not the probability of one."""
+        return _CHANGE in self.estimand and self.kind != "probability"
 
     @property
     def standing(self) -> Standing:
@@ -332,6 +332,11 @@ class Headline:
         # near the limit a number would be known by one seed and not by the next; an end that another constant gives
         # lies elsewhere without it
         sure = not self.interval.is_given and are_near(self.interval.widest or ends, prior, self.scale)
+        low, high = ends
+        if self.kind == "probability" and low is not None and high is not None:
+            # of an event one knows whether it is true, and not how likely it is
+            sure = not self.interval.is_given and (low >= SURE or high <= 1 - SURE)
+            standing = "known" if sure and standing == "narrowed" else standing
         return "narrowed" if standing == "known" and not sure else standing
 
     @property

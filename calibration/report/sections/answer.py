@@ -150,11 +150,15 @@ def answer(findings: Findings) -> str:
     record = next((r for r in leading(findings) if about and r.estimand == about), None)
     if record is None:
         at_estimate = zip(findings.fit.study.predictions, findings.fit.reported, strict=True)
+        if findings.fit.study.asks_event:
+            return f"{_capital(findings.fit.study.question)}: only draws tell (--posterior)"
         never = (of.title for of, value in at_estimate if of.estimand == about and value == math.inf)
         by = ", by the best fit" if findings.draws is None else " in any draw"
         return next((f"{_capital(title)}: not by then{by}" for title in never), "")
     after = ", no finding" if record.has_assumed_sign else "" if record.interval is not None else ", by the best fit"
-    is_time = about.startswith(tuple(f"{metric.name} " for metric in METRICS if metric.is_time))
+    is_time = record.kind != "probability" and about.startswith(
+        tuple(f"{metric.name} " for metric in METRICS if metric.is_time)
+    )
     date = date_words(findings.fit, record.number) if is_time else ""
     return f"{_capital(record.called)}: {record.brief}{date and f', {date}'}{after}"
 
