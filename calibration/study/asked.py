@@ -9,7 +9,8 @@ A question is written as an estimand is, everywhere in this program::
     Residents at 2019-12-31, change from SW CMG = 0         an effect: as fitted, less what it is with this set
     Residents at 2019-12-31, with Rent = 2, change from Rent = 1
     Infected at 2020-03-01 above 30                         the probability that any of these is above, or below
-    largest of Residents[*] at 2019-12-31                   of each element the probability that it is; also smallest
+    largest of Residents[*] at 2019-12-31                   of each element the probability that it is; also smallest;
+                                                            dimensions without a * of their own are added up
 
 or as the name of a ``[[prediction]]`` of the study.
 """
@@ -45,7 +46,7 @@ _QUESTION = re.compile(
 )
 #: What draws say in how many of them it is: after a question, and of all elements of a variable.
 _BEYOND = re.compile(r"(?P<of>.+) (?P<way>above|below) (?P<threshold>\S+)")
-_EXTREME = re.compile(r"(?P<way>largest|smallest) of (?P<variable>.+?)(?:\[[*, ]+\])? at (?P<time>\S+)")
+_EXTREME = re.compile(r"(?P<way>largest|smallest) of (?P<variable>.+?)(?:\[(?P<stars>[*, ]+)\])? at (?P<time>\S+)")
 #: A constant with its value among several.
 _SETTING = re.compile(r"\s*(.+?)\s*=\s*([^,=]+?)\s*(?:,|$)")
 
@@ -130,16 +131,20 @@ class Event:
 def asked_event(problem: Asks) -> Event | None:
     """The event that the question is about; None where it is about a number, or nothing."""
     if match := _EXTREME.fullmatch(problem.about):
-        of = _each_element(problem, match["variable"], float(match["time"]))
+        of = _each_element(problem, match["variable"], match["stars"].count("*"), float(match["time"]))
         return Event(match["way"], tuple(estimand_of(problem.model, prediction) for prediction in of))  # type: ignore[arg-type]
     match = _BEYOND.fullmatch(problem.about)
     return None if match is None else Event(match["way"], (match["of"],), float(match["threshold"]))  # type: ignore[arg-type]
 
 
-def _each_element(problem: Asks, variable: str, time: float) -> list[Prediction]:
-    """Each element of a variable at a time."""
-    names, date = problem.model.labels(problem.model[base_name(variable)]), problem.calendar.label(time)
-    return [Prediction(f"{name} at {date}", ((name, 1.0),), time) for name in names]
+def _each_element(problem: Asks, name: str, n: int, time: float) -> list[Prediction]:
+    """Each element of the first ``n`` dimensions of a variable at a time, added up over the others."""
+    model, date = problem.model, problem.calendar.label(time)
+    variable, parts = model[base_name(name)], dict[str, list[tuple[str, float]]]()
+    for elements in model.elements(variable):
+        label = f"{variable.label}[{','.join(model.element_labels(variable, elements)[:n])}]"
+        parts.setdefault(label, []).append((model.label(variable, elements), 1.0))
+    return [Prediction(f"{label} at {date}", tuple(of), time) for label, of in parts.items()]
 
 
 def asked_prediction(problem: Asks, about: str) -> Prediction | None:
@@ -209,9 +214,10 @@ def _read_extreme(problem: Asks, match: re.Match[str], where: str) -> tuple[str,
         raise UnknownName(name, model.names, where=where)
     if not variable.dims:
         raise InvalidValue("a question", match[0], f"a variable with elements, and {name} has none", where=where)
-    elements = _each_element(problem, name, _time(problem, match["time"], where))
+    n = min(max((match["stars"] or "").count("*"), 1), len(variable.dims))
+    elements = _each_element(problem, name, n, _time(problem, match["time"], where))
     raise_all(where, consistency.prediction_problems(model, problem.scenario, elements, problem.space.names))
-    about = f"{match['way']} of {variable.label}[*] at {elements[0].time:.10g}"
+    about = f"{match['way']} of {variable.label}[{','.join('*' * n)}] at {elements[0].time:.10g}"
     of = {estimand_of(model, prediction) for prediction in elements}
     return about, (*elements, *(p for p in problem.predictions if estimand_of(model, p) not in of))
 

@@ -229,7 +229,9 @@ def _not_known_words(records: Sequence[Headline], about: str = "") -> str:
 def _assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
     """The changes whose sign the priors give, the constants that these give, and what was held."""
     assumed = _with(records, "assumed")
-    changes = [f"{record.title}: {record.brief}, no finding" for record in assumed if record.title]
+    # of what else may be the largest the tables say it
+    told = [record for record in assumed if record.kind != "probability" or record.estimand == fit.study.about]
+    changes = [f"{record.title}: {record.brief}, no finding" for record in told if record.title]
     names = [record.called for record in assumed if not record.title]
     changes += [
         f"{first_of(names)}, as {'its prior alone gives it' if len(names) == 1 else 'their priors alone give them'}"

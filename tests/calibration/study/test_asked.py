@@ -19,9 +19,11 @@ from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections import answer
 from calibration.report.sections.course import Course, course, peak_words
+from calibration.study.asked import asked_event, read_about
 from calibration.study.problem import CalibrationProblem, read_problem, with_question
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.data.readings import Maximum
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.statements.headline import Bounds
 
 PREDICTION = '[[prediction]]\nname = "slower"\nvariable = "left"\nat = "8"\nagainst = { pace = 2 }\n'
@@ -378,6 +380,24 @@ def test_an_event_that_holds_in_all_draws_is_known_and_without_draws_nothing_is_
     alone = asked_of(pair, "stock[north] at 6 above 15", posterior=False)
     said = answer.first_screen(alone).title
     assert said == "Stock[north] at 6 above 15: only draws tell (--posterior)"
+
+
+def test_dimensions_without_a_star_are_added_up(pair: Path) -> None:
+    path = pair / "ages.mdl"
+    text = PAIR.replace(
+        "stock[k] =", "a: young, old ~~|\ncrowd[k,a] = INTEG(-rate[k]*crowd[k,a], 10) ~ firm ~ |\nstock[k] ="
+    )
+    path.write_text(text, encoding="utf-8")
+    problem = replace(read_problem(pair), model=read_model(path))
+    about, predictions = read_about(problem, "Largest of Crowd[*] at 3".lower(), where="x")
+    assert about == "largest of crowd[*] at 3"
+    assert [p.name for p in predictions] == ["crowd[north] at 3", "crowd[south] at 3"]
+    assert predictions[1].parts == (("crowd[south,young]", 1.0), ("crowd[south,old]", 1.0))
+    event = asked_event(replace(problem, about=about, predictions=predictions))
+    assert event is not None
+    assert event.of[0] == "crowd[north,young] + crowd[north,old] at 3"
+    assert event.holds(np.array([[3.0, 2.0], [1.0, 2.0]])).tolist() == [[True, False], [False, True]]
+    assert len(read_about(problem, "largest of crowd[*,*] at 3", where="x")[1]) == 4
 
 
 @pytest.mark.parametrize(
