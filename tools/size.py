@@ -18,7 +18,7 @@ PRODUCT = ("cipark_sd", "calibration")
 #: 25 more. Who adds to a room takes as much out of it, or says in the commit that raises its number what that buys.
 BUDGETS = {
     "cipark_sd/analysis": 3825,
-    "cipark_sd/base": 2150,
+    "cipark_sd/base": 2175,
     "cipark_sd/commands": 5675,
     "cipark_sd/compiler": 5000,
     "cipark_sd/data": 1050,
@@ -31,14 +31,14 @@ BUDGETS = {
     "cipark_sd/statements": 650,
     "cipark_sd/verify": 1950,
     "calibration/assess": 1725,
-    "calibration/commands": 2250,
+    "calibration/commands": 2275,
     "calibration/front": 600,
     "calibration/inference": 6925,
     "calibration/likelihood": 1275,
     "calibration/new_study": 2350,
     "calibration/noise": 1125,
-    "calibration/report": 2825,
-    "calibration/study": 2800,
+    "calibration/report": 2850,
+    "calibration/study": 2825,
 }
 #: A function of more lines without its docstring, or with more parameters beside ``self``, says why in a comment above.
 LONGEST, MOST_PARAMETERS = 80, 7

@@ -19,6 +19,7 @@ import pandas as pd
 
 from calibration.assess.scores import LEVELS, crps_sample, quantiles
 from calibration.inference.judge.residuals import place_of
+from calibration.inference.sample.convergence import n_effective
 from calibration.inference.sample.draws import PosteriorDraws
 from calibration.inference.sample.importance import RELIABLE, left_out_weights
 from calibration.likelihood.forward import all_reported
@@ -34,9 +35,11 @@ from calibration.likelihood.replicate import (
 )
 from calibration.likelihood.term_density import expected_numbers, number_family
 from calibration.noise.families.base import NumberFamily
+from calibration.study.asked import asked_event, estimand_of
 from calibration.study.observations import Breakdown, Count, Level, Observation, Prediction, Term, Use
 from cipark_sd.base.arrays import Array
-from cipark_sd.statements.claims import class_of
+from cipark_sd.statements.claims import Evidence, Tally, class_of
+from cipark_sd.statements.headline import parameter
 
 #: What an observed number is: a count, a measurement, a count out of a known total, a cell of a breakdown.
 NumberKind = Literal["count", "measurement", "share", "cell"]
@@ -241,6 +244,31 @@ def drawn_predictions(drawn: PosteriorDraws, predictions: Sequence[Prediction]) 
         kind = class_of([(of_prior, of_draws)], is_change=prediction.against is not None) if judged else ""
         rows.append((prediction.name, *central_quantiles(of_draws), low, high, failed, kind))
     return pd.DataFrame(rows, columns=DRAWN)
+
+
+def drawn_event(drawn: PosteriorDraws) -> tuple[Evidence, ...]:
+    """How often what the study is asked is true in draws and under the priors alone, in words; nothing of a number.
+
+    Of the largest or smallest of several a line for each of them. Draws with which the model fails count in neither.
+    """
+    problem, engine = drawn.density.problem, drawn.density.runner.engine
+    event = asked_event(problem)
+    if event is None:
+        return ()
+    by_estimand = {estimand_of(problem.model, prediction): prediction for prediction in problem.predictions}
+    asked_of = [by_estimand[of] for of in event.of if of in by_estimand]
+    constant = event.of[0].removeprefix(parameter(""))
+    called = [prediction.name for prediction in asked_of] or [constant]
+    place = [] if asked_of else [problem.space.names.index(constant)]
+
+    def tallies(theta: Array, worth: float) -> list[Tally]:
+        values = all_reported(problem, asked_of, engine, theta) if asked_of else theta[:, place]
+        holds = event.holds(values[np.isfinite(values).all(axis=1)])
+        return [Tally(float(true.sum()), float(len(true))).worth(worth) for true in holds.T]
+
+    after = tallies(drawn.flat, n_effective(drawn.sampled.lines))
+    lines = zip(called, tallies(draws_of_priors(problem), math.inf), after, strict=True)
+    return tuple(Evidence(f"{name} is {event.words}", prior, posterior) for name, prior, posterior in lines)
 
 
 def central_quantiles(values: Array) -> tuple[float, ...]:

@@ -20,8 +20,9 @@ def calibrate(request: Settings) -> Result:
 
     STUDY is a folder with a problem.toml, or the name of a study that comes with the package; without it the park
     model is fitted to the counts of Great Stone. Exit code 1: stopped before the end, a posterior that has not
-    converged, a time step that is too coarse, or an estimate at which PySD and the engine differ. Interrupted runs
-    resume. A figure or another optional part that fails costs one line and no exit code; left_out.log has the cause.
+    converged, a time step that is too coarse and was not asked for (--step), or an estimate at which PySD and the
+    engine differ. Interrupted runs resume. A figure or another optional part that fails costs one line and no exit
+    code; left_out.log has the cause.
 
     \b
     Examples:

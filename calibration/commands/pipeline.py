@@ -12,7 +12,6 @@ from calibration.assess.assessment import NOTHING, Assessment, Stages, assess
 from calibration.commands.for_analyses.fitted_study import DRAWS, FIT
 from calibration.commands.settings import Settings
 from calibration.inference.judge.verification import (
-    COARSE,
     UNSAMPLED,
     Replication,
     Stepping,
@@ -132,25 +131,22 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         density, problem = optimum.goal.density, optimum.goal.density.problem
         if problem.payoff and not problem.method.log_density:
             return
-        # nothing is judged by a step that is too coarse: the answer is to fit with another, and needs no search more
-        is_coarse = made.step_shift > COARSE
-        if settings.profiles and not is_coarse:
+        # nothing is judged by such a step: the answer is to fit with another, and needs no search more
+        if settings.profiles and not made.is_unjudged:
             profiles, optimum = profiles_of_parameters(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.origin)
             yield made
-        if is_coarse and (settings.posterior or problem.pools):
-            made = replace(made, unsampled=UNSAMPLED)
-        elif settings.posterior or problem.pools:
-            yield (made := replace(made, draws=_sampled(optimum, settings, _effort_of(settings, density), bars)))
-        elif _may_sample(problem, settings) and _is_cheap(density) and not is_coarse:
+        is_asked_for = bool(settings.posterior or problem.pools)
+        if made.is_unjudged:
+            made = replace(made, unsampled=UNSAMPLED if is_asked_for else "")
+        elif is_asked_for or (_may_sample(problem, settings) and _is_cheap(density)):
             drawn = _sampled(optimum, settings, _effort_of(settings, density), bars)
-            trusted = drawn.sampled.converged or drawn.sampled.interrupted
-            why = "" if trusted else LONGER.format(drawn.sampled.obstacle)
-            made = replace(made, draws=drawn if trusted else None, unsampled=why)
-            yield made
+            shown = is_asked_for or drawn.sampled.converged or drawn.sampled.interrupted
+            why = "" if shown else LONGER.format(drawn.sampled.obstacle)
+            yield (made := replace(made, draws=drawn if shown else None, unsampled=why))
         # draws that can be trusted give each number with its interval: a profile would be a second one
         is_sampled = made.draws is not None and made.draws.sampled.converged
-        if settings.profiles and not is_sampled and not is_coarse:
+        if settings.profiles and not is_sampled and not made.is_unjudged:
             predictions, optimum = profiles_of_predictions(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.origin)
             yield made
@@ -182,7 +178,7 @@ def _with_a_step_that_serves(
         made = replace(made, step_shift=_step_shift(optimum, settings))
         first, dearer, left = made, 1.0, float(AGAIN)
         for _ in range(MOST_FINER):
-            way, cost = _finer(made, settings)
+            way, cost = _finer(made)
             left -= cost
             if way is None or left < 0:
                 break
@@ -229,16 +225,18 @@ def _searched(
 
 def _at(optimum: Optimum, settings: Settings, checkpoints: Checkpoints) -> Calibration:
     """A calibration of which nothing but the optimum is known."""
-    return Calibration(optimum, (), (), settings.engine, STOPPED, NOT_TRIED, reused=checkpoints.origin)
+    asked_step = settings.step is not None or settings.method is not None
+    made = Calibration(optimum, (), (), settings.engine, STOPPED, NOT_TRIED, asked_step=asked_step)
+    return replace(made, reused=checkpoints.origin)
 
 
-def _finer(made: Calibration, settings: Settings) -> tuple[Stepping | None, float]:
+def _finer(made: Calibration) -> tuple[Stepping | None, float]:
     """How to fit again where the step is too coarse, and the operations that it takes; None where the user said how."""
     optimum, cost = made.optimum, cost_of_a_run(made.optimum.goal.density)
-    is_held = settings.step is not None or settings.method is not None or bool(made.problem.payoff)
+    is_held = made.asked_step or bool(made.problem.payoff)
     if made.optimum.interrupted or is_held or cost is None:
         return None, 0.0
-    way: Stepping | None = attempt("half step", lambda: finer(optimum, made.step_shift, settings.engine), None)
+    way: Stepping | None = attempt("half step", lambda: finer(optimum, made.step_shift, made.engine), None)
     if way is None or way.dearer * cost > DEAREST:
         return None, 0.0
     # the searches that go on take 0.3 to 1.3 times as many as those before took each; over jumps a slope is 2 runs

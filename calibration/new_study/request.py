@@ -53,16 +53,10 @@ class Request:
     )
     time: str | None = option("--time", metavar="COL", help="Column of dates or times.")
     values: Mapping[str, str] = options.pairs_option(
-        "--value",
-        metavar="COL=VARIABLE",
-        help="Variable that a column observes, * in COL for any text; repeatable.",
-        expected="COLUMN=VARIABLE",
+        "--value", metavar="COL=VARIABLE", help="Variable that a column observes, * in COL for any text; repeatable."
     )
     where: Mapping[str, str] = options.pairs_option(
-        "--where",
-        metavar="COL=TEXT",
-        help="Use only rows with this text in a column; repeatable.",
-        expected="COLUMN=TEXT",
+        "--where", metavar="COL=TEXT", help="Use only rows with this text in a column; repeatable."
     )
     series_by: str | None = option(
         "--series-by",
@@ -77,18 +71,13 @@ class Request:
         help="Hold constants by name, * and ? for any text or letter, at the file's value or this; repeatable.",
     )
     scale: Mapping[str, float] = options.pairs_option(
-        "--scale",
-        metavar="COL=FACTOR",
-        help="Multiply the numbers of a column; repeatable.",
-        expected="COLUMN=FACTOR",
-        read=_factor,
+        "--scale", metavar="COL=FACTOR", help="Multiply the numbers of a column; repeatable.", read=_factor
     )
     window: "Mapping[str, Window]" = options.pairs_option(
         "--window",
         metavar="COL=UNIT",
         help="Length of the windows of a column that flows, or of an input that holds over them: a unit of time, or "
         "rows (from row to row); repeatable.",
-        expected="COLUMN=UNIT",
         read=_window,
     )
     level_at: "Point | None" = option(

@@ -255,7 +255,8 @@ def _check_inputs(model: Model, matched: Sequence[Match], columns: Sequence[str]
 
 
 def _by_letters(column: str, label: str) -> float:
-    return difflib.SequenceMatcher(None, column.casefold(), label.casefold()).ratio()
+    mine, theirs = column.casefold(), label.casefold()
+    return difflib.SequenceMatcher(None, mine, theirs).ratio() + 0.01 * (mine[:1] == theirs[:1])
 
 
 def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping[str, str], role: _Role) -> list[Match]:

@@ -20,7 +20,7 @@ from calibration.study.parameters import PLACEHOLDER
 from cipark_sd.base.console import escaped
 from cipark_sd.base.files import csv_text, file_name
 from cipark_sd.base.naming import base_name, split_name
-from cipark_sd.base.wording import written_unit
+from cipark_sd.base.wording import is_date, written_unit
 from cipark_sd.model.expr import references
 from cipark_sd.model.model import Model
 from cipark_sd.model.printing import quoted
@@ -264,7 +264,9 @@ def _spelt(name: str) -> str:
 
 def _asked_at(study: NewStudy, model: Model) -> str:
     """The last row, or where the run of the file ends before it: analyses go on for as long as the file says."""
-    return plain(min(study.end, model.time.final))
+    time, calendar = min(study.end, model.time.final), study.clock.calendar
+    date = "" if calendar is None else calendar.label(time)
+    return toml(date) if calendar is not None and is_date(date) and calendar.model_time(date) == time else plain(time)
 
 
 def policies(study: NewStudy, title: str, model: Model) -> str:

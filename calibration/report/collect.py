@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from calibration.assess.posterior_predictive import drawn_predictions, predict
+from calibration.assess.posterior_predictive import drawn_event, drawn_predictions, predict
 from calibration.inference.judge.conditions import conditions
 from calibration.inference.judge.course_errors import course_errors
 from calibration.inference.judge.identifiability import identifiability
 from calibration.inference.judge.residuals import fitted, other_noise_of_counts
-from calibration.inference.judge.verification import COARSE, TOO_COARSE, Replication, not_possible
+from calibration.inference.judge.verification import (
+    COARSE,
+    TOO_COARSE,
+    Replication,
+    asked_step_words,
+    not_possible,
+    step_words,
+)
 from calibration.inference.profile.interval_rules import Threshold, residual_spreads, standard_errors
 from calibration.inference.profile.profile import Profile
 from calibration.inference.profile.scatter import scatter
@@ -84,6 +91,8 @@ class Calibration:
         not computed.
     stepped : str
         Why it was fitted with another time step or method than the study has, and with which; empty where it was not.
+    asked_step : bool
+        Whether the user has asked for the time step or the method.
     reused : str
         How many searches and profiles of an earlier run were taken up, and how many not, in words.
     """
@@ -98,12 +107,18 @@ class Calibration:
     unsampled: str = ""
     step_shift: float = float("nan")
     stepped: str = ""
+    asked_step: bool = False
     reused: str = ""
 
     @property
     def interrupted(self) -> bool:
         """Whether the user stopped before all was done."""
         return self.optimum.interrupted or (self.draws is not None and self.draws.sampled.interrupted)
+
+    @property
+    def is_unjudged(self) -> bool:
+        """Whether the time step is too coarse for a number of it to mean anything, and nobody has asked for it."""
+        return self.step_shift > COARSE and not self.asked_step
 
     @property
     def problem(self) -> CalibrationProblem:
@@ -117,20 +132,21 @@ class Calibration:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name} {value:.4g}" for name, value in self.estimates.items())
-        coarse = "; the time step is too coarse" if self.step_shift > COARSE else ""
+        coarse = "; the time step is too coarse" if self.is_unjudged else ""
+        if self.asked_step and self.step_shift > COARSE:
+            coarse = f"; {asked_step_words(step_words(self.problem), self.step_shift)}"
         return f"<{type(self).__name__} of {self.problem.title}: {values}; {len(self.profiles)} profiles{coarse}>"
 
 
 def fit_findings(made: Calibration) -> Fit:
     """The findings of a calibration, but for what follows its posterior."""
     problem, optimum, density = made.problem, made.optimum, made.optimum.goal.density
-    shift = made.step_shift
     profiles, predictions = made.profiles, made.predictions
-    if shift > COARSE:
+    if made.is_unjudged:
         profiles = tuple(replace(p, verdict=not_judged(p.verdict, TOO_COARSE)) for p in profiles)
         predictions = tuple(replace(p, verdict=not_judged(p.verdict, TOO_COARSE)) for p in predictions)
     rows, identified = fitted(density, optimum.theta), identifiability(optimum)
-    on = conditions(optimum, identified, profiles, rows, shift)
+    on = conditions(optimum, identified, profiles, rows, made.step_shift, asked_step=made.asked_step)
     profiles = tuple(
         replace(p, verdict=verdict.profile) if (verdict := on.of(p.name)) and verdict.profile else p for p in profiles
     )
@@ -155,7 +171,6 @@ def fit_findings(made: Calibration) -> Fit:
         comparable=not not_possible(problem, made.engine),
         seed=problem.method.seed,
         replication=made.replication,
-        step_shift=shift,
         curves=shown,
         course=_at_optimum(course(problem), optimum, made.engine),
         reported=_at_optimum(problem.predictions, optimum, made.engine),
@@ -292,6 +307,7 @@ def _posterior(draws: PosteriorDraws, seed: int, shown: Curves, engine: str) -> 
         predicted=tuple(predicted),
         predictions=drawn_predictions(draws, density.problem.predictions),
         course=drawn_predictions(draws, course(density.problem)),
+        event=drawn_event(draws),
         fan=_fan(draws, shown, engine),
         obstacle="" if sampled.converged else sampled.obstacle,
     )

@@ -19,7 +19,7 @@ from calibration.inference.judge.conditions import Conditions
 from calibration.inference.judge.course_errors import CourseErrors
 from calibration.inference.judge.identifiability import Identifiability
 from calibration.inference.judge.residuals import table_of
-from calibration.inference.judge.verification import COARSE, TOO_COARSE, Replication
+from calibration.inference.judge.verification import TOO_COARSE, Replication
 from calibration.inference.profile.profile import Profile
 from calibration.inference.profile.scatter import Scatter
 from calibration.inference.profile.walk import SPENT
@@ -34,7 +34,7 @@ from cipark_sd.base.records import of_this_version, read_record, write_record
 from cipark_sd.base.wording import listed, number, written_unit
 from cipark_sd.pages.figures.panels import TimeAxis, of_units
 from cipark_sd.statements import headline
-from cipark_sd.statements.claims import Basis, worth
+from cipark_sd.statements.claims import Basis, Evidence, worth
 from cipark_sd.verify.checks.outcome import Outcome
 
 #: The file of findings within the folder of output.
@@ -138,8 +138,17 @@ class StudyFacts(Stated):
     @property
     def question(self) -> str:
         """What is asked, by a name that :func:`calibration.study.asked.read_about` takes; empty where nothing is."""
-        named = (reported.name for reported in self.predictions if reported.estimand == self.about)
-        return next(named, self.about.removeprefix(headline.parameter("")))
+        for reported in self.predictions:
+            event = self.about.removeprefix(reported.estimand)
+            if event != self.about and (not event or event.startswith((" above ", " below "))):
+                return f"{reported.name}{event}"
+        return self.about.removeprefix(headline.parameter(""))
+
+    @property
+    def asks_event(self) -> bool:
+        """Whether it is asked what is true in some draws and not in others."""
+        numbers = {reported.estimand for reported in self.predictions}
+        return self.about not in {"", *numbers, *map(headline.parameter, self.space.names)}
 
     @property
     def time(self) -> TimeAxis:
@@ -205,6 +214,8 @@ class Posterior:
         times of :class:`Curves`.
     course : DataFrame
         The same of :attr:`StudyFacts.course`.
+    event : tuple of Evidence
+        How often what the study is asked is true, as of :func:`calibration.assess.posterior_predictive.drawn_event`.
     obstacle : str
         Why they have not converged, where they have not.
     """
@@ -218,6 +229,7 @@ class Posterior:
     predictions: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=DRAWN))
     fan: Array | None = None
     course: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=DRAWN))
+    event: tuple[Evidence, ...] = ()
     obstacle: str = ""
 
     @property
@@ -244,8 +256,7 @@ class Fit:
     apart where the likelihood jumps along most of them. ``as_good`` are other places ``(k,)`` where searches ended as
     high, within the rise of an interval. ``errors`` are standard errors, and ``no_errors`` says why a
     parameter has none. ``comparable`` says whether PySD could be asked at all, and ``replication`` whether it gives the
-    same at the estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its
-    noise, when the time step is halved.
+    same at the estimate.
     ``unsampled`` says why there is no posterior where it was tried, and what to do; ``stepped`` why the time step or
     the method is not that of the study, where it is not.
     ``course`` and ``reported`` have the study's course and predictions at the estimate, and ``courses`` how each
@@ -270,7 +281,6 @@ class Fit:
     comparable: bool
     seed: int
     replication: Replication
-    step_shift: float
     curves: Curves
     course: tuple[float, ...]
     reported: tuple[float, ...]
@@ -365,10 +375,9 @@ class Findings:
 
     @property
     def sound(self) -> bool:
-        """Whether all is done: intervals found, draws converged, the time step fine, and PySD's run the same."""
+        """Whether all is done: intervals found, draws converged, the step fine or asked for, PySD's run the same."""
         fit = self.fit
-        stepped = not fit.step_shift > COARSE
-        whole = stepped and self.bands and not fit.optimum.interrupted and not fit.mostly_unfound
+        whole = not fit.conditions.first and self.bands and not fit.optimum.interrupted and not fit.mostly_unfound
         return whole and fit.replication.sound and self.assessment.sound
 
 
@@ -428,9 +437,9 @@ def estimates(fit: Fit) -> list[dict[str, Any]]:
 
 
 def _verdict(fit: Fit, name: str) -> str:
-    """What the data determine of a parameter; with too coarse a time step, which others fit as well."""
-    if (words := str(fit.conditions.of(name))) or not fit.step_shift > COARSE:
-        return words
+    """What the data determine of a parameter; with too coarse a time step, which others fit as well, or under which."""
+    if (words := str(fit.conditions.of(name))) or not fit.conditions.first:
+        return "; ".join(filter(None, (words, fit.conditions.under_step)))
     place = fit.study.space.names.index(name)
     places = listed(number(float(theta[place])) for theta in fit.as_good)
     return TOO_COARSE + (f"; another optimum as good at {places}" if places else "")

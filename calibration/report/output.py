@@ -163,7 +163,8 @@ def record(findings: Findings) -> dict[str, object]:
             for place in fit.optima
         ],
         "posterior": None if fit.posterior is None else {row.pop("name"): row for row in posterior_table(fit)},
-        "largest_shift_at_half_the_step": fit.step_shift,
+        "largest_shift_at_half_the_step": fit.conditions.shift,
+        "under_step": fit.conditions.under_step,
     }
     return {key: _finite(value) for key, value in content.items()}
 

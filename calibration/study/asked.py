@@ -8,20 +8,27 @@ A question is written as an estimand is, everywhere in this program::
     first-below 10 of Infected at 2020-12-31                when it first falls to it; first-above: when it rises to it
     Residents at 2019-12-31, change from SW CMG = 0         an effect: as fitted, less what it is with this set
     Residents at 2019-12-31, with Rent = 2, change from Rent = 1
+    Infected at 2020-03-01 above 30                         the probability that any of these is above, or below
+    largest of Residents[*] at 2019-12-31                   of each element the probability that it is; also smallest;
+                                                            dimensions without a * of their own are added up
 
 or as the name of a ``[[prediction]]`` of the study.
 """
 
 import math
 import re
-from dataclasses import replace
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from calibration.study import consistency
 from calibration.study.calendar import Calendar
 from calibration.study.observations import Observation, Prediction, course_of, reporting_of
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.analysis.experiments.definition import METRICS as OUTCOMES
+from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, UnknownName, raise_all
 from cipark_sd.base.inputs import number_in
 from cipark_sd.base.naming import base_name, canonical, override_key, respelled
@@ -46,6 +53,9 @@ _QUESTION = re.compile(
     r"(?P<variable>.+) at (?P<time>[^\s,]+)(?:, with (?P<under>.+?))?"
     r"(?:, change from (?P<against>.+))?"
 )
+#: What draws say in how many of them it is: after a question, and of all elements of a variable.
+_BEYOND = re.compile(r"(?P<of>.+) (?P<way>above|below) (?P<threshold>\S+)")
+_EXTREME = re.compile(r"(?P<way>largest|smallest) of (?P<variable>.+?)(?:\[(?P<stars>[*, ]+)\])? at (?P<time>\S+)")
 #: A constant with its value among several.
 _SETTING = re.compile(r"\s*(.+?)\s*=\s*([^,=]+?)\s*(?:,|$)")
 
@@ -68,6 +78,10 @@ class Asks(Protocol):
     @property
     def calendar(self) -> Calendar:
         """How dates become model time."""
+
+    @property
+    def about(self) -> str:
+        """The estimand of its question; empty without one."""
 
     @property
     def observations(self) -> tuple[Observation, ...]:
@@ -95,15 +109,73 @@ def estimand_of(model: Model, prediction: Prediction) -> str:
             return f"{text}, as reported"
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What is true in some draws and not in others.
+
+    Parameters
+    ----------
+    of : tuple of str
+        Estimands: one that is beyond a threshold, or several of which one is the largest or the smallest.
+    """
+
+    way: Literal["above", "below", "largest", "smallest"]
+    of: tuple[str, ...]
+    threshold: float = math.nan
+
+    @property
+    def words(self) -> str:
+        """After "it is"."""
+        return f"the {self.way}" if len(self.of) > 1 else f"{self.way} {self.threshold:.10g}"
+
+    def holds(self, values: Array) -> NDArray[np.bool_]:
+        """In which draws, of ``values (n, n_of)`` of the estimands."""
+        sign = 1.0 if self.way in ("above", "largest") else -1.0
+        signed, most = sign * values, sign * self.threshold
+        if self.way in ("largest", "smallest"):
+            return np.asarray(signed == signed.max(axis=1, keepdims=True))
+        return np.asarray(signed > most)
+
+
+def asked_event(problem: Asks) -> Event | None:
+    """The event that the question is about; None where it is about a number, or nothing."""
+    if match := _EXTREME.fullmatch(problem.about):
+        of = _each_element(problem, match["variable"], match["stars"].count("*"), float(match["time"]))
+        return Event(match["way"], tuple(estimand_of(problem.model, prediction) for prediction in of))  # type: ignore[arg-type]
+    match = _BEYOND.fullmatch(problem.about)
+    return None if match is None else Event(match["way"], (match["of"],), float(match["threshold"]))  # type: ignore[arg-type]
+
+
+def _each_element(problem: Asks, name: str, n: int, time: float) -> list[Prediction]:
+    """Each element of the first ``n`` dimensions of a variable at a time, added up over the others."""
+    model, date = problem.model, problem.calendar.label(time)
+    variable, parts = model[base_name(name)], dict[str, list[tuple[str, float]]]()
+    for elements in model.elements(variable):
+        label = f"{variable.label}[{','.join(model.element_labels(variable, elements)[:n])}]"
+        parts.setdefault(label, []).append((model.label(variable, elements), 1.0))
+    return [Prediction(f"{label} at {date}", tuple(of), time) for label, of in parts.items()]
+
+
 def asked_prediction(problem: Asks, about: str) -> Prediction | None:
-    """The prediction whose estimand a question is; None where it is of a constant, or there is no question."""
+    """The prediction whose estimand a question is, or of which it asks whether it is beyond a threshold.
+
+    None where it is of a constant or of several, or there is no question.
+    """
+    match = _BEYOND.fullmatch(about)
+    about = about if match is None else match["of"]
     return next((p for p in problem.predictions if estimand_of(problem.model, p) == about), None)
 
 
-def outcome_metric(prediction: Prediction) -> str:
-    """The metric that it reads, by name, where an outcome of policies may read it; else empty."""
-    reading = prediction.reading
-    return reading.name if isinstance(reading, Metric) and reading.name in OUTCOMES else ""
+def asked_outcome(problem: Asks) -> tuple[Prediction, str] | None:
+    """The question where an outcome of policies may be of it, and the metric of that by name, empty for none.
+
+    None where it is of a constant, of a sum, of another world, or of what no outcome reads, and without a question.
+    """
+    of = asked_prediction(problem, problem.about)
+    if of is None or len(of.parts) > 1 or of.scenario.overrides:
+        return None
+    metric = of.reading.name if isinstance(of.reading, Metric) and of.reading.name in OUTCOMES else ""
+    return (of, metric) if metric or of.reading is None else None
 
 
 def read_about(problem: Asks, text: str, *, where: str) -> tuple[str, tuple[Prediction, ...]]:
@@ -127,6 +199,11 @@ def read_about(problem: Asks, text: str, *, where: str) -> tuple[str, tuple[Pred
         return parameter(fitted[key]), problem.predictions
     named = {canonical(prediction.name): prediction for prediction in problem.predictions}
     prediction = named.get(canonical(text))
+    if prediction is None and (match := _EXTREME.fullmatch(text)):
+        return _read_extreme(problem, match, where)
+    if prediction is None and (match := _BEYOND.fullmatch(text)):
+        about, predictions = read_about(problem, match["of"], where=where)
+        return f"{about} {match['way']} {_threshold(match['threshold'], where):.10g}", predictions
     if prediction is None:
         prediction = _read(problem, text, where, list(fitted.values()))
         faults = consistency.prediction_problems(problem.model, problem.scenario, [prediction], problem.space.names)
@@ -136,6 +213,36 @@ def read_about(problem: Asks, text: str, *, where: str) -> tuple[str, tuple[Pred
     # a prediction of the study that asks the same keeps its name
     prediction = asked_prediction(problem, about) or prediction
     return about, (prediction, *unasked)
+
+
+def _read_extreme(problem: Asks, match: re.Match[str], where: str) -> tuple[str, tuple[Prediction, ...]]:
+    """The estimand of a question about all elements of a variable, and the predictions, one of each element first."""
+    model, name = problem.model, match["variable"]
+    variable = model.by_name.get(base_name(name))
+    if variable is None:
+        raise UnknownName(name, model.names, where=where)
+    if not variable.dims:
+        raise InvalidValue("a question", match[0], f"a variable with elements, and {name} has none", where=where)
+    n = min(max((match["stars"] or "").count("*"), 1), len(variable.dims))
+    elements = _each_element(problem, name, n, _time(problem, match["time"], where))
+    raise_all(where, consistency.prediction_problems(model, problem.scenario, elements, problem.space.names))
+    about = f"{match['way']} of {variable.label}[{','.join('*' * n)}] at {elements[0].time:.10g}"
+    of = {estimand_of(model, prediction) for prediction in elements}
+    return about, (*elements, *(p for p in problem.predictions if estimand_of(model, p) not in of))
+
+
+def _time(problem: Asks, text: str, where: str) -> float:
+    """The model time of a date or a number."""
+    try:
+        return problem.calendar.model_time(text)
+    except ValueError:
+        raise InvalidValue("the date", text, "a date such as 2019-12-31, or a number", where=where) from None
+
+
+def _threshold(text: str, where: str) -> float:
+    if not math.isfinite(number := number_in(text)):
+        raise InvalidValue("the threshold", text, "a number", where=where)
+    return number
 
 
 def _read(problem: Asks, text: str, where: str, fitted: list[str]) -> Prediction:
@@ -162,11 +269,7 @@ def _read(problem: Asks, text: str, where: str, fitted: list[str]) -> Prediction
         name = name if metric is None else variable_name
     if base_name(name) not in model.by_name:
         raise UnknownName(name, model.names, where=where)
-    try:
-        time = problem.calendar.model_time(match["time"])
-    except ValueError:
-        expected = "a date such as 2019-12-31, or a number"
-        raise InvalidValue("the date", match["time"], expected, where=where) from None
+    time = _time(problem, match["time"], where)
     under, against = (_settings(model, match[key], where) for key in ("under", "against"))
     return Prediction(text, ((name, 1.0),), time, under or Scenario(), against, metric)
 
@@ -180,9 +283,7 @@ def _metric(words: str, variable: str, where: str) -> Metric | None:
     if not threshold:
         expected = f"a threshold, as in '{name} 10 of {variable}'"
         raise InvalidValue("a question", words, expected, where=where)
-    if not math.isfinite(number := number_in(threshold)):
-        raise InvalidValue("the threshold", threshold, "a number", where=where)
-    return replace(metric, threshold=number)
+    return replace(metric, threshold=_threshold(threshold, where))
 
 
 def _settings(model: Model, text: str | None, where: str) -> Scenario | None:

@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from cipark_sd.base.section import Section
 from cipark_sd.base.timegrid import CalendarYears, decimal_year, end_of, number_or_date
 from cipark_sd.base.wording import TIME_UNITS, TimeUnit
 
@@ -148,25 +147,6 @@ class Calendar:
         """
         value = number_or_date(text)
         return value if isinstance(value, float) else self.time_of(value)
-
-    def time_under(self, section: Section, key: str) -> float:
-        """Model time of the date or number under a key of a study; what is neither is noted."""
-        try:
-            return self.model_time(str(section.raw(key)))
-        except ValueError:
-            section.wrong(key, "a date such as 2019-12-31, or a number")
-            return math.nan
-
-    def times_under(self, section: Section, key: str) -> tuple[float, ...]:
-        """Model times of a list of dates or of numbers under a key, ascending; what is none is noted."""
-        dates = section.raw(key)
-        try:
-            return tuple(
-                sorted({self.model_time(str(date)) for date in (dates if isinstance(dates, list) else [dates])})
-            )
-        except ValueError:
-            section.wrong(key, "a list of dates such as 2019-07-01, or of numbers")
-            return ()
 
     def time_of(self, date: datetime.date) -> float:
         """Model time of a date.

@@ -325,7 +325,7 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     fixed = (*top.named("fixed", sections.fixed_section), *held)
     method = top.table("method").entirely(sections.method_section)
     holdout = top.table("holdout").entirely(
-        lambda section: calendar.times_under(section, "origins") if section.raw("origins") else ()
+        lambda section: section.times("origins", calendar.model_time) if section.raw("origins") else ()
     )
     driven = read_drivers(top, tables, model, span, [*space.of_model, *(name for name, _ in fixed)])
     model, driven = with_inputs(model, driven)
@@ -392,7 +392,7 @@ def _each_once(
 def _event(section: Section, calendar: Calendar) -> tuple[str, tuple[float, ...]]:
     """The name of a kind of events, and their times as model time, ascending."""
     section.text("why", "")
-    return section.title, calendar.times_under(section, "dates")
+    return section.title, section.times("dates", calendar.model_time)
 
 
 def _prediction(section: Section, calendar: Calendar, observations: Sequence[Observation]) -> Prediction:
@@ -401,7 +401,7 @@ def _prediction(section: Section, calendar: Calendar, observations: Sequence[Obs
     names = section.names("variable")
     if not names and "variable" not in section:
         section.wrong("variable", "a variable of the model, or a list of them to add up")
-    time = calendar.time_under(section, "at")
+    time = section.time("at", calendar.model_time)
     scenario = Scenario("", sections.constants_set(section, "set")) if "set" in section else Scenario()
     against = Scenario("", sections.constants_set(section, "against")) if "against" in section else None
     reading: Reading | None = None

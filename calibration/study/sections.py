@@ -394,7 +394,7 @@ def read_questions(
         if section.title not in observations:
             known = UnknownName(section.title, list(observations), kind="observation", where=section.where)
             section.problems.append(known)
-        time, lower, upper = calendar.time_under(section, "at"), section.number("lower"), section.number("upper")
+        time, lower, upper = section.time("at", calendar.model_time), section.number("lower"), section.number("upper")
         if lower > upper:
             section.wrong("upper", "a number, not below lower")
         return Since(section.title, time, lower, upper, section.text("source"), section.text("see", ""))

@@ -17,13 +17,12 @@ from cipark_sd.analysis.experiments.definition import Outcome, Structure
 from cipark_sd.analysis.experiments.draws import Draws, latin_hypercube
 from cipark_sd.analysis.sensitivities.evaluation import Output, Question
 from cipark_sd.analysis.sensitivities.factors import Factor, Factors
-from cipark_sd.analysis.sensitivities.ranking import Moment
+from cipark_sd.analysis.sensitivities.ranking import Moment, moment_in
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import MEANT, InvalidValue, UnknownName, UnusableInput
 from cipark_sd.base.library import STUDIES, load
 from cipark_sd.base.naming import override_key
-from cipark_sd.base.timegrid import model_time, time_label
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.failures import ALLOWED
@@ -286,8 +285,7 @@ class PlainModel:
 
     def moment(self, text: str) -> Moment:
         """By the model's unit of time."""
-        time = model_time(text, self.model.time.units)
-        return Moment(time_label(time, self.model.time.units), time)
+        return moment_in(self.model.time.units, text)
 
     def question(self, about: str | None = None) -> Question:
         """The first stocks at the end of the run, each element of one with subscripts on its own."""

@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeGuard, TypeVar
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, WrongHeading
@@ -122,6 +123,28 @@ class Section:
         return self._read(
             key, "a finite number", lambda value: float(value) if is_number(value) else None, default, math.nan
         )
+
+    def time(self, key: str, model_time: Callable[[str], float], default: float | None = None) -> float:
+        """The model time of a date or a number; ``model_time`` raises ValueError for what is neither."""
+        value = self.raw(key)
+        if value is None and default is not None:
+            return default
+        return (*self._times(key, [value], model_time, "a date such as 2019-12-31, or a number"), math.nan)[0]
+
+    def times(self, key: str, model_time: Callable[[str], float]) -> tuple[float, ...]:
+        """Model times of one or of a list of dates or numbers, ascending; as of :meth:`time`."""
+        value = self.raw(key)
+        expected = "a list of dates such as 2019-07-01, or of numbers"
+        return self._times(key, value if isinstance(value, list) else [value], model_time, expected)
+
+    def _times(
+        self, key: str, dates: list[object], model_time: Callable[[str], float], expected: str
+    ) -> tuple[float, ...]:
+        with suppress(ValueError):
+            if times := tuple(sorted({model_time(str(date)) for date in dates})):
+                return times
+        self.wrong(key, expected)
+        return ()
 
     def ends(self, key: str, default: tuple[float, float] | None = None) -> tuple[float, float]:
         """A list of two numbers, the lower one first; required where there is no default."""

@@ -96,21 +96,6 @@ def time_label(time: float, units: str) -> str:
     return f"{time:.6g}" if date is None else date.isoformat()
 
 
-def when(time: float, units: str) -> str:
-    """A model time in a sentence.
-
-    >>> when(2019.9014, "Year"), when(8, "Week")
-    ('on 2019-11-25', 'at 8')
-
-    Parameters
-    ----------
-    time : in the unit of time of the model
-    units : the model's unit of time
-    """
-    label = time_label(time, units)
-    return f"{'on' if '-' in label[1:] else 'at'} {label}"
-
-
 def number_or_date(text: str) -> float | datetime.date:
     """A finite number as it stands, or an ISO date.
 

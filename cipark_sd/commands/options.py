@@ -44,7 +44,7 @@ def option(*names: str, **settings: Any) -> Any:
 
 
 def pairs_option(
-    name: str, *, expected: str, read: Callable[[str, str], object] = lambda left, right: right, **settings: Any
+    name: str, *, metavar: str, read: Callable[[str, str], object] = lambda left, right: right, **settings: Any
 ) -> Any:
     """A field of a request that is a mapping: a repeatable option of pairs, ``NAME=TEXT``, each ``read`` as a value.
 
@@ -52,8 +52,8 @@ def pairs_option(
     ----------
     name : str
         As it is typed: ``"--value"``.
-    expected : str
-        Of the message for what is no pair.
+    metavar : str
+        Both sides of a pair, ``COL=TEXT``, as the help and the message for what is none have it.
     read : function of (str, str)
         The value of a name and its text; by default the text.
     settings :
@@ -61,12 +61,16 @@ def pairs_option(
     """
 
     def parse(context: click.Context, parameter: click.Parameter, items: Sequence[str]) -> dict[str, object]:
-        made = pairs(items, name, expected, where=str(context.info_name))
+        made = pairs(items, name, metavar.replace("COL=", "COLUMN="), where=str(context.info_name))
         return {left: read(left, right) for left, right in made.items()}
 
     return field(
         default_factory=dict,
-        metadata={_PARAMETER: lambda key: click.Option([name, key], multiple=True, callback=parse, **settings)},
+        metadata={
+            _PARAMETER: lambda key: click.Option(
+                [name, key], multiple=True, callback=parse, metavar=metavar, **settings
+            )
+        },
     )
 
 

@@ -24,7 +24,7 @@ from cipark_sd.base.wording import (
     rounded,
     with_unit,
 )
-from cipark_sd.statements.claims import Basis
+from cipark_sd.statements.claims import SURE, Basis
 from cipark_sd.statements.claims import Kind as Class
 from cipark_sd.statements.standing import Scale, Standing, are_near, left, standing_of
 
@@ -99,6 +99,11 @@ class Bounds:
         known = tuple(state if end is None or state == "closed" else "bounded" for end, state in sides)
         object.__setattr__(self, "states", known)
 
+    def given_also(self, text: str) -> "Bounds":
+        """The same with ends that hold with something more, without which both may lie elsewhere."""
+        below, above = ("closed" if state == "bounded" else state for state in self.states)
+        return replace(self, states=(below, above), bounds=(*self.bounds, text))
+
     def ends(self) -> tuple[str, str]:
         """Both ends with two digits of the width and two of their own at least; in words where there is none."""
         below, above = self.states
@@ -152,6 +157,11 @@ class Bounds:
     def missing(self) -> tuple[str, ...]:
         """The states of the sides without an end."""
         return tuple(state for state, end in zip(self.states, (self.low, self.high), strict=True) if end is None)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether an end holds with something more than the data, so that it makes nothing known."""
+        return "closed" in self.states
 
     @property
     def unjudged(self) -> bool:
@@ -299,8 +309,8 @@ class Headline:
 
     @property
     def is_change(self) -> bool:
-        """Whether it is the difference of two scenarios."""
-        return _CHANGE in self.estimand
+        """Whether it is the difference of two scenarios, and not the probability of one."""
+        return _CHANGE in self.estimand and self.kind != "probability"
 
     @property
     def standing(self) -> Standing:
@@ -321,7 +331,12 @@ class Headline:
         )
         # near the limit a number would be known by one seed and not by the next; an end that another constant gives
         # lies elsewhere without it
-        sure = "closed" not in self.interval.states and are_near(self.interval.widest or ends, prior, self.scale)
+        sure = not self.interval.is_given and are_near(self.interval.widest or ends, prior, self.scale)
+        low, high = ends
+        if self.kind == "probability" and low is not None and high is not None:
+            # of an event one knows whether it is true, and not how likely it is
+            sure = not self.interval.is_given and (low >= SURE or high <= 1 - SURE)
+            standing = "known" if sure and standing == "narrowed" else standing
         return "narrowed" if standing == "known" and not sure else standing
 
     @property

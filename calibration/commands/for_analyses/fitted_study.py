@@ -22,7 +22,7 @@ from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file, said_of
 from calibration.inference.sample.draws import problem_digest
 from calibration.study import DEFAULT_STUDY
-from calibration.study.asked import asked_prediction, outcome_metric
+from calibration.study.asked import asked_outcome
 from calibration.study.problem import CalibrationProblem, at_step, until, with_question
 from calibration.study.sections import METHODS
 from cipark_sd.analysis.experiments.definition import ONLY, Outcome, Structure
@@ -129,6 +129,8 @@ class FittedStudy:
         What its model does not follow in the data; empty where nothing.
     signed : bool
         Whether it is this user's own, unchanged.
+    under_step : str
+        What its numbers are under: a step that is too coarse, and was asked for; else empty.
     answer : str
         The number that answers its question, as its page has it; empty where none is asked.
     classes : mapping of str to str
@@ -143,6 +145,7 @@ class FittedStudy:
     misfit: str
     interrupted: bool
     signed: bool
+    under_step: str = ""
     answer: str = ""
     classes: Mapping[str, Standing] = field(default_factory=dict)
 
@@ -151,14 +154,10 @@ class FittedStudy:
         """Its question with the answer; None where none is asked."""
         if not self.answer:
             return None
-        model, about = self.problem.model, self.problem.about
-        of = asked_prediction(self.problem, about)
-        plain = of is not None and of.against is None and not of.scenario.overrides and of.reading is None
-        metric = "" if of is None else outcome_metric(of)
-        standing = self.classes.get(about, "")
-        if of is None or not (plain or metric) or of.against is not None or len(of.parts) > 1:
+        standing, outcome = self.classes.get(self.problem.about, ""), asked_outcome(self.problem)
+        if outcome is None or outcome[0].against is not None:
             return Asked(self.answer, standing)
-        name = model.label(of.parts[0][0])
+        (of, metric), name = outcome, self.problem.model.label(outcome[0].parts[0][0])
         title = f"{metric.capitalize()} of {name}" if metric else name
         return Asked(self.answer, standing, Outcome(title, title, name, metric=metric), of.time)
 
@@ -172,8 +171,9 @@ class FittedStudy:
         """The folder, of which rows where it is not of all, and whether somebody else has made it."""
         rows = f", of the rows up to {self.until}" if self.until else ""
         stopped = ", which was stopped before its end" if self.interrupted else ""
+        under = f", {self.under_step}" if self.under_step else ""
         foreign = "" if self.signed else f", whose numbers are not signed by this user: {self.command!r} makes your own"
-        return f"{self.place}{rows}{stopped}{foreign}"
+        return f"{self.place}{rows}{under}{stopped}{foreign}"
 
     @property
     def command(self) -> str:
@@ -278,6 +278,7 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
         str(content.get("misfit", "")),
         bool(content.get("interrupted")),
         _is_own(place, drawn),
+        str(content.get("under_step", "")),
         str(content.get("answer", "")),
         classes if isinstance(classes := content.get("classes"), dict) else {},
     )

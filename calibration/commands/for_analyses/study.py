@@ -34,7 +34,7 @@ from calibration.report.findings import NOT_YET
 from calibration.study import DEFAULT_STUDY as DEFAULT_STUDY
 from calibration.study import FILE as FILE
 from calibration.study import shipped_studies as shipped_studies
-from calibration.study.asked import asked_prediction, outcome_metric
+from calibration.study.asked import asked_outcome
 from calibration.study.calendar import Calendar
 from calibration.study.observations import Count, Observation, course_of, reporting_of
 from calibration.study.parameters import share_that_may_fail
@@ -267,12 +267,12 @@ def _with_asked(question: Question, problem: CalibrationProblem) -> Question:
 
     A metric is of the whole course, which is looked at where each step is saved.
     """
-    model, of = problem.model, asked_prediction(problem, problem.about)
+    model, outcome = problem.model, asked_outcome(problem)
     resolved = resolve(model, question.scenario)
-    metric = "" if of is None else outcome_metric(of)
     whole = question.every is None and resolved.saveper == resolved.time_step
-    if of is None or len(of.parts) > 1 or of.scenario.overrides or (of.reading is not None and not (metric and whole)):
+    if outcome is None or (outcome[1] and not whole):
         return question
+    of, metric = outcome
     name = of.parts[0][0]
     against = "" if of.against is None else f", change from {estimands.settings(model, of.against)}"
     label = f"{metric} of {model.label(name)}".capitalize() if metric else model.label(name)
@@ -393,7 +393,7 @@ def _output(section: Section) -> Output:
 
 
 def _moment(section: Section, calendar: Calendar) -> Moment:
-    moment = _moment_at(calendar, calendar.time_under(section, "time"))
+    moment = _moment_at(calendar, section.time("time", calendar.model_time))
     return replace(moment, label=section.text("label", moment.label))
 
 

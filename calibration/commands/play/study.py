@@ -17,7 +17,8 @@ from calibration.likelihood.forward import all_reported, from_nothing
 from calibration.likelihood.replicate import PRIOR_DRAWS, draws_of_priors
 from calibration.noise.reporting import Reporting
 from calibration.study import STUDIES
-from calibration.study.observations import course_of, dated_levels, reporting_of
+from calibration.study.asked import asked_prediction
+from calibration.study.observations import Prediction, course_of, dated_levels, reporting_of
 from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.analysis.experiments.catalogue import FILE as POLICIES
@@ -96,7 +97,7 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
     """
     problem = problem or read_problem(request.folder, allow_files=request.allow_files)
     path = request.folder / POLICIES
-    catalogue = read_catalogue(path, problem.model) if path.is_file() else None
+    catalogue = read_catalogue(path, problem.model, CalibrationStudy(problem).moment) if path.is_file() else None
     fit = None if request.draws else find_fit(problem, request.fit)
     named = _name(problem) + (f" --until {fit.until}" if fit is not None and fit.until else "")
     problem, of_rows = _rows(request, problem, fit)
@@ -120,9 +121,11 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
         for key in [override_key(outcome.variable)]
     )
     counted = [count.time for outcome in outcomes for count in outcome.observed]
-    # numbers are read at the last count of the curve that is shown first
-    dates = [count.time for count in outcomes[0].observed] or counted
     planned = catalogue.headline[1] if catalogue else problem.model.time.final
+    question = _question_of(request, problem)
+    # numbers are read at the date that is asked for, else at the last count of the curve that is shown first
+    at = max([count.time for count in outcomes[0].observed] or counted, default=planned)
+    at = question.time if question is not None and question.reading is None else at
     unseen = first.basis is not None and first.basis.origin in UNSEEN
     return Contents(
         title=problem.title,
@@ -132,11 +135,11 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
         structures=structures,
         levers=_levers(request, problem, catalogue, scenario, first, outcomes),
         outcomes=outcomes,
-        at=max(dates, default=planned),
+        at=at,
         # a quarter beyond the counts, so that one sees where they end
         until=min(
             problem.model.time.final,
-            max([planned, *(max(dates) + (max(dates) - min(dates)) / 4 for dates in [counted] if dates)]),
+            max([planned, at, *(max(dates) + (max(dates) - min(dates)) / 4 for dates in [counted] if dates)]),
         ),
         data_end=max(counted, default=math.nan),
         base="as assumed" if unseen else "as fitted",
@@ -302,6 +305,12 @@ def _structure(
     )
 
 
+def _question_of(request: Settings, problem: CalibrationProblem) -> Prediction | None:
+    """What the study is about, whose curve comes first; None where it has none of its own, or outputs are named."""
+    question = asked_prediction(problem, problem.about)
+    return None if question is None or len(question.parts) > 1 or request.variables else question
+
+
 def _outcomes(
     request: Settings, problem: CalibrationProblem, catalogue: Catalogue | None, first: PlayedStructure
 ) -> tuple[Outcome, ...]:
@@ -311,6 +320,11 @@ def _outcomes(
         # sums over the run, such as those of flows alone, have no curve
         model, names = problem.model, map(problem.model.protected, request.variables or levels)
         chosen = [Outcome(model.label(name), name) for name in names]
+    if (question := _question_of(request, problem)) is not None:
+        name = question.parts[0][0]
+        of_it = [outcome for outcome in chosen if override_key(outcome.variable) == override_key(name)]
+        of_it = of_it or [Outcome(problem.model.label(name), name)]
+        chosen = [*of_it, *(outcome for outcome in chosen if outcome not in of_it)]
     by_key = {override_key(name): values for name, values in levels.items()}
     if not chosen:
         raise InvalidValue("the outputs", "none", "--variables NAMES", where="cipark play")

@@ -17,7 +17,14 @@ import numpy as np
 from calibration.inference.judge.held import Held, HeldConstants, held_constants
 from calibration.inference.judge.identifiability import DECIDES, Identifiability, shares
 from calibration.inference.judge.residuals import Runs, runs_words, series_runs
-from calibration.inference.judge.verification import COARSE, half_step_sentence, on_step_bounds, remedy
+from calibration.inference.judge.verification import (
+    COARSE,
+    asked_step_words,
+    half_step_sentence,
+    on_step_bounds,
+    remedy,
+    step_words,
+)
 from calibration.inference.profile.information import ONE_SD
 from calibration.inference.profile.profile import Profile
 from calibration.inference.profile.verdict import Side, Verdict
@@ -108,6 +115,8 @@ class Conditions:
         How far half the time step moves an expected number, in standard deviations of its noise.
     remedy : str
         What to write into problem.toml where that is too far.
+    asked_step : str
+        The time step and the method in words, where the user has asked for them; empty where they are the study's.
     """
 
     parameters: tuple[ParameterVerdict, ...]
@@ -116,6 +125,7 @@ class Conditions:
     levels: tuple[tuple[str, int], ...]
     shift: float = 0.0
     remedy: str = ""
+    asked_step: str = ""
 
     def of(self, name: str) -> ParameterVerdict | None:
         """The verdict of a fitted parameter, None of any other."""
@@ -124,7 +134,17 @@ class Conditions:
     @property
     def first(self) -> str:
         """What makes all numbers doubtful, and so is said before any of them; empty where nothing does."""
-        return half_step_sentence(self.shift, self.remedy) if self.shift > COARSE else ""
+        return half_step_sentence(self.shift, self.remedy) if self.shift > COARSE and not self.asked_step else ""
+
+    @property
+    def under_step(self) -> str:
+        """What every number is under: a step that is too coarse and was asked for; empty where it serves."""
+        return asked_step_words(self.asked_step, self.shift) if self.asked_step and self.shift > COARSE else ""
+
+    @property
+    def of_the_step(self) -> str:
+        """What is said of the time step before any number; empty where nothing is."""
+        return f"All numbers are {self.under_step}: none is called known." if self.under_step else self.first
 
     @property
     def on_step_bounds(self) -> tuple[ParameterVerdict, ...]:
@@ -218,6 +238,8 @@ def conditions(
     profiles: Iterable[Profile],
     rows: "pd.DataFrame",
     shift: float = 0.0,
+    *,
+    asked_step: bool = False,
 ) -> Conditions:
     """What the fit at an optimum is conditional on.
 
@@ -231,6 +253,8 @@ def conditions(
         Fitted numbers, as of :func:`calibration.inference.judge.residuals.fitted`.
     shift : float
         As of :func:`calibration.inference.judge.verification.shift_at_half_the_step`.
+    asked_step : bool
+        Whether the user has asked for the time step or the method.
     """
     problem, engine = optimum.goal.density.problem, optimum.goal.density.runner.engine.name
     by_profile = {result.name: result.verdict for result in profiles}
@@ -258,7 +282,8 @@ def conditions(
         )
     levels = cumulative_levels(problem.model, problem.observations)
     runs = series_runs(rows, problem.observations)
-    return Conditions(tuple(verdicts), held, runs, levels, shift, remedy(optimum, shift, engine))
+    step = step_words(problem) if asked_step else ""
+    return Conditions(tuple(verdicts), held, runs, levels, shift, remedy(optimum, shift, engine), step)
 
 
 def unbounded(verdict: Verdict | None, held: Sequence[Held]) -> Verdict | None:
@@ -296,7 +321,7 @@ def conditions_record(conditions: Conditions) -> dict[str, object]:
     """For a program: what each estimate is conditional on, the clear score tests, runs and what is warned of."""
     return {
         "warnings": [
-            *filter(None, [step_bound_words(conditions.on_step_bounds), conditions.first]),
+            *filter(None, [step_bound_words(conditions.on_step_bounds), conditions.of_the_step]),
             *conditions.warnings,
         ],
         "remarks": list(conditions.remarks),

@@ -310,17 +310,40 @@ def stepping_words(optimum: Optimum, shift: float, way: Stepping) -> str:
         A sentence.
     """
     problem, held_back = optimum.goal.density.problem, on_step_bounds(optimum)
-    units = f" {problem.model.time.units}".rstrip()
-    step = f"the time step of {resolve(problem.model, problem.scenario).time_step:g}{units}"
+    step = step_words(problem)
     why = f"half of it moves an expected number by {number(shift, digits=2)} of its noise"
     if math.isinf(shift):
         why = "with half of it the model fails at the estimate"
     if held_back:
         why = f"only it keeps {listed(held_back)} from going further"
     return (
-        f"{step[:1].upper()}{step[1:]} ({problem.model.time.method}) is too coarse for this fit: {why}. In its "
-        f"place is {way.method} at {way.step:g}{units}, of which a run costs {way.dearer:g} times as much."
+        f"{step[:1].upper()}{step[1:]} is too coarse for this fit: {why}. In its place is {way.method} at "
+        f"{way.step:g}{_units(problem)}, of which a run costs {way.dearer:g} times as much."
     )
+
+
+def _units(problem: CalibrationProblem) -> str:
+    return f" {problem.model.time.units}".rstrip()
+
+
+def step_words(problem: CalibrationProblem) -> str:
+    """The time step and the method of a study."""
+    step = resolve(problem.model, problem.scenario).time_step
+    return f"the time step of {step:g}{_units(problem)} ({problem.model.time.method})"
+
+
+def asked_step_words(step: str, shift: float) -> str:
+    """What is said of numbers under a step that is too coarse and that the user has asked for.
+
+    Parameters
+    ----------
+    step : str
+        As of :func:`step_words`.
+    shift : float
+        As of :func:`shift_at_half_the_step`.
+    """
+    changes = f"which changes the result by up to {number(shift, digits=2)} of its noise"
+    return f"under {step}, {'with half of which the model fails' if math.isinf(shift) else changes}"
 
 
 def remedy(optimum: Optimum, shift: float, engine: str) -> str:

@@ -150,11 +150,15 @@ def answer(findings: Findings) -> str:
     record = next((r for r in leading(findings) if about and r.estimand == about), None)
     if record is None:
         at_estimate = zip(findings.fit.study.predictions, findings.fit.reported, strict=True)
+        if findings.fit.study.asks_event:
+            return f"{_capital(findings.fit.study.question)}: only draws tell (--posterior)"
         never = (of.title for of, value in at_estimate if of.estimand == about and value == math.inf)
         by = ", by the best fit" if findings.draws is None else " in any draw"
         return next((f"{_capital(title)}: not by then{by}" for title in never), "")
     after = ", no finding" if record.has_assumed_sign else "" if record.interval is not None else ", by the best fit"
-    is_time = about.startswith(tuple(f"{metric.name} " for metric in METRICS if metric.is_time))
+    is_time = record.kind != "probability" and about.startswith(
+        tuple(f"{metric.name} " for metric in METRICS if metric.is_time)
+    )
     date = date_words(findings.fit, record.number) if is_time else ""
     return f"{_capital(record.called)}: {record.brief}{date and f', {date}'}{after}"
 
@@ -187,10 +191,15 @@ def _known_words(records: Sequence[Headline]) -> str:
     if first is None:
         return ""
     if first.reported:
-        return f"{first.title}: {first.reported} reported. The fitted model gives {first.brief}"
+        model = "" if _is_given(first) else f". The fitted model gives {first.brief}"
+        return f"{first.title}: {first.reported} reported{model}"
     n_more = len([record for record in known if not record.title]) - 1
     rest_of = f"; and {n_more} more constant{'s' * (n_more > 1)}" if n_more > 0 and not first.title else ""
     return f"{first.called}: {first.brief}{rest_of}"
+
+
+def _is_given(record: Headline) -> bool:
+    return record.interval is not None and record.interval.is_given
 
 
 def _not_known_words(records: Sequence[Headline], about: str = "") -> str:
@@ -204,7 +213,7 @@ def _not_known_words(records: Sequence[Headline], about: str = "") -> str:
 
     parts = []
     # what was reported is known beside the model's number
-    if narrowed := [record for record in _with(records, "narrowed") if not record.reported]:
+    if narrowed := [record for record in _with(records, "narrowed") if not record.reported or _is_given(record)]:
         rest_of = f", and {len(narrowed) - 1} more" if len(narrowed) > 1 else ""
         parts.append(f"narrowed only: {narrowed[0].called}, {narrowed[0].brief}{rest_of}")
     if unmoved := _with(records, "not narrowed"):
@@ -220,7 +229,9 @@ def _not_known_words(records: Sequence[Headline], about: str = "") -> str:
 def _assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
     """The changes whose sign the priors give, the constants that these give, and what was held."""
     assumed = _with(records, "assumed")
-    changes = [f"{record.title}: {record.brief}, no finding" for record in assumed if record.title]
+    # of what else may be the largest the tables say it
+    told = [record for record in assumed if record.kind != "probability" or record.estimand == fit.study.about]
+    changes = [f"{record.title}: {record.brief}, no finding" for record in told if record.title]
     names = [record.called for record in assumed if not record.title]
     changes += [
         f"{first_of(names)}, as {'its prior alone gives it' if len(names) == 1 else 'their priors alone give them'}"
@@ -380,7 +391,7 @@ def cautions(findings: Findings) -> Iterator[str]:
         yield hills.sentence
     if fit.optimum.interrupted or assessed.interrupted or (drawn is not None and drawn.interrupted):
         yield "Stopped before the end. Run the same command to resume."
-    yield from filter(None, (step_bound_words(fit.conditions.on_step_bounds), fit.conditions.first))
+    yield from filter(None, (step_bound_words(fit.conditions.on_step_bounds), fit.conditions.of_the_step))
     if not fit.replication.sound:
         yield fit.replication.sentence
     if drawn is not None and not drawn.converged:

@@ -68,6 +68,8 @@ def record(findings: Findings, estimand: str, value: float, **details: Unpack[De
     """
     fit, study = findings.fit, findings.fit.study
     details.setdefault("doubt", misfit(findings))
+    if fit.conditions.under_step and (bounds := details.get("interval")) is not None:
+        details["interval"] = bounds.given_also(fit.conditions.asked_step)
     return Headline(
         estimand=estimand,
         number=value,

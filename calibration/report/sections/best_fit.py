@@ -190,8 +190,7 @@ def _rates(coverage: Array) -> str:
 def _sentences(findings: Findings) -> Iterator[str]:
     fit, tested = findings.fit, findings.assessment.tested
     yield from fit.failed or ["All draws ran."]
-    step = half_step_sentence(fit.step_shift)
-    if step:
+    if step := fit.conditions.of_the_step or half_step_sentence(fit.conditions.shift):
         yield step
     yield fit.replication.sentence
     if tested is not None:

@@ -125,10 +125,6 @@ def profile_bounds(fit: Fit, profile: Profile) -> Bounds:
     if error is None and "none" in verdict.states:
         # a step is told apart to a time step
         error = fit.study.time_step / 4
-    states, bounds = verdict.states, verdict.bounds
-    if verdict.held:
-        # with these free both ends may lie elsewhere
-        below, above = ("closed" if state == "bounded" else state for state in states)
-        states, bounds = (below, above), (*bounds, f"{listed(verdict.held)} held")
     ends = profile.lower, profile.upper
-    return Bounds(*ends, level, by, states=states, gaps=verdict.gaps, error=error, bounds=bounds)
+    bounds = Bounds(*ends, level, by, verdict.states, gaps=verdict.gaps, error=error, bounds=verdict.bounds)
+    return bounds.given_also(f"{listed(verdict.held)} held") if verdict.held else bounds

@@ -97,11 +97,12 @@ def _alone(record: Headline) -> str:
 
 
 def course_words(findings: Findings) -> str:
-    """Between which times the peak lies, or how fast the course grows or declines; empty without draws."""
+    """Between which times the peak lies, or how fast the course moves; empty where the data do not make it known."""
     numbers, fit = _numbers(findings), findings.fit
     shape = _shape(fit) if numbers else "other"
-    if not SAID[shape] or (number := numbers.get(SAID[shape][-1])) is None or number.interval is None:
+    if not SAID[shape] or (number := numbers.get(SAID[shape][-1])) is None or number.standing != "known":
         return ""
+    assert number.interval is not None  # a number without one has no class
     low, high = number.interval.ends()
     if shape == "wave":
         first, last = (

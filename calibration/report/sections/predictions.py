@@ -18,6 +18,7 @@ from calibration.report.sections.constants import kind_of, profile_bounds
 from cipark_sd.base.wording import beside, interval, number, percent, rounded, said_date
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.statements.claims import CONFIDENCE, classify
 from cipark_sd.statements.headline import Bounds, Details, Headline
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Predictions(ReportPart):
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """One for each: the posterior's median, or the optimum with its profile where no draws are to be trusted."""
         fit, drawn = findings.fit, findings.draws
+        yield from _of_event(findings)
         structure = ("the study's own structure",) if fit.study.rivals else ()
         conditions = (*structure, *([IN_GROUPS] if fit.study.pools else given_texts(prediction_given(fit))))
         has_draws = drawn is not None and len(drawn.predictions) > 0
@@ -105,6 +107,19 @@ class Predictions(ReportPart):
             ),
         )
         yield Section("Profiles of the headline numbers", blocks)
+
+
+def _of_event(findings: Findings) -> Iterator[Headline]:
+    """The probability of what is asked, the most likely of several first, under the question's own estimand."""
+    drawn, about = findings.draws, findings.fit.study.about
+    if drawn is None or not findings.fit.study.asks_event:
+        return
+    lines = [(evidence.posterior, evidence) for evidence in drawn.event if evidence.posterior is not None]
+    for i, (after, evidence) in enumerate(sorted(lines, key=lambda line: -line[0].share)):
+        ours, alone = (Bounds(*of.interval, CONFIDENCE, "draws") for of in (after, evidence.prior))
+        known = Details(unit="", kind="probability", interval=ours, prior=alone, basis=drawn.basis)
+        known |= {"judged": classify([evidence]).kind, "title": f"probability that {evidence.structure}"}
+        yield record(findings, about if i == 0 else f"{about}: {evidence.structure}", after.share, **known)
 
 
 def _reached(reported: Reported, drawn: Posterior | None) -> str:

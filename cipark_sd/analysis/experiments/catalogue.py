@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,6 +29,7 @@ from cipark_sd.analysis.experiments.definition import (
     Way,
 )
 from cipark_sd.analysis.experiments.extended import of_outcome, with_numbers
+from cipark_sd.analysis.sensitivities.ranking import Moment, moment_in
 from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, raise_all
 from cipark_sd.base.inputs import number_in, parsed_toml, toml_text
 from cipark_sd.base.naming import base_name, override_key, respelled
@@ -44,13 +46,15 @@ SERIES = "series"
 FILE = "policies.toml"
 
 
-def read_catalogue(path: Path | str, model: Model) -> Catalogue:
+def read_catalogue(path: Path | str, model: Model, moment: Callable[[str], Moment] | None = None) -> Catalogue:
     """The catalogue in a file.
 
     Parameters
     ----------
     model : Model
         Whose names the file uses; numbers that only the catalogue has need not be in it.
+    moment : function of a text, optional
+        Of a date or a number by the calendar of a study; without it by the model's unit of time.
 
     Raises
     ------
@@ -62,7 +66,7 @@ def read_catalogue(path: Path | str, model: Model) -> Catalogue:
     """
     path = Path(path)
     text, content = _read(path)
-    reader = _Reader(model)
+    reader = _Reader(model, moment or partial(moment_in, model.time.units))
     content = respelled(content, model.by_name)
     catalogue = reader.read(Section(content, "", reader.problems), hashlib.sha256(text.encode()).hexdigest())
     raise_all(str(path), list({problem.fault: problem for problem in reader.problems}.values()))
@@ -135,6 +139,7 @@ class _Reader(DecisionReader):
             money=money,
             settings=settings,
             time_units=self.model.time.units,
+            dates=tuple(self.dates.items()),
         )
         first.note_unread()
         top.note_unread()
@@ -190,7 +195,7 @@ class _Reader(DecisionReader):
         return variant
 
     def expected(self, section: Section) -> Expected:
-        outcome, at, how = section.text("outcome"), section.number("at"), section.choice("is", WAYS)
+        outcome, at, how = section.text("outcome"), self.time(section, "at"), section.choice("is", WAYS)
         return Expected(outcome, at, how, section.text("than", BASE), section.number("factor", 1.0))
 
     def rival(self, section: Section) -> Structure:
@@ -241,11 +246,11 @@ class _Reader(DecisionReader):
         return Knockouts(outcome, near, groups)
 
     def group(self, section: Section) -> KnockoutGroup:
-        return KnockoutGroup(section.text("title"), section.number("at"), self.some_names(section, "policies"))
+        return KnockoutGroup(section.text("title"), self.time(section, "at"), self.some_names(section, "policies"))
 
     def headline(self, section: Section, outcomes: Sequence[Outcome], times: Sequence[float]) -> tuple[str, float]:
         outcome = section.text("outcome", outcomes[0].id if outcomes else "?")
-        return outcome, section.number("at", times[-1] if times else math.nan)
+        return outcome, self.time(section, "at", times[-1] if times else math.nan)
 
     def references(self, catalogue: Catalogue) -> None:
         """Ids and times that other tables name."""

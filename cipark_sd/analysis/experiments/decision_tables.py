@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cipark_sd.analysis.experiments.definition import BASE, Decision, Decisions, Outcome, Rule
+from cipark_sd.analysis.sensitivities.ranking import Moment
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.base.inputs import number_in
 from cipark_sd.base.naming import base_name, split_key
@@ -35,8 +36,8 @@ def _with_value(expr: Expr, value: float) -> Expr:
 class DecisionReader:
     """Reads values and decisions for one model and collects what is wrong with them."""
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, model: Model, moment: Callable[[str], Moment]) -> None:
+        self.model, self.moment, self.dates = model, moment, dict[float, str]()
         self.problems: list[CiparkError] = []
 
     def read_all(self, top: Section, key: str, read: Callable[[Section], _T], *, name: str = "") -> tuple[_T, ...]:
@@ -116,14 +117,19 @@ class DecisionReader:
         return value
 
     def times(self, section: Section, key: str) -> tuple[float, ...]:
-        value = section.raw(key)
-        if not isinstance(value, list) or not value or not all(isinstance(t, int | float) for t in value):
-            section.wrong(key, "a list of times")
-            return ()
-        times = tuple(sorted({float(t) for t in value}))
+        times = section.times(key, self.model_time)
         for time in times:
             self.within_run(f"a time of {key}", time, section.at(key))
         return times
+
+    def time(self, section: Section, key: str, default: float | None = None) -> float:
+        return section.time(key, self.model_time, default)
+
+    def model_time(self, text: str) -> float:
+        """Of a date by the calendar of the study, or of a number."""
+        moment = self.moment(text)
+        self.dates[moment.time] = moment.label
+        return moment.time
 
     def within_run(self, label: str, time: float, where: str) -> None:
         """A time that has to be one of the run."""
@@ -188,7 +194,7 @@ class DecisionReader:
             if decision.under and (decision.under not in events or decision.under == decision.id):
                 where = f"decision {decision.id!r}, under"
                 self.problems.append(UnknownName(decision.under, events, kind="event", where=where))
-        outcome, at = shared.text("outcome", headline[0]), shared.number("at", headline[1])
+        outcome, at = shared.text("outcome", headline[0]), self.time(shared, "at", headline[1])
         margin = shared.number("margin", 0.05)
         if not 0 <= margin < 1:
             shared.wrong("margin", "a share from 0 to below 1, such as 0.05: a smaller change does not count")
@@ -203,7 +209,7 @@ class DecisionReader:
 
     def date(self, section: Section, key: str, default: float | None = None) -> float:
         """A time of the run."""
-        value = section.number(key, default)
+        value = self.time(section, key, default)
         if math.isfinite(value):
             self.within_run(key, value, section.at(key))
         return value

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from cipark_sd.base.arrays import Array
-from cipark_sd.base.timegrid import time_label, when
+from cipark_sd.base.timegrid import time_label
+from cipark_sd.base.wording import is_date
 from cipark_sd.data.readings import Maximum, Metric, Minimum, TimeOfMaximum
 from cipark_sd.data.scenarios import Scenario
 
@@ -316,6 +317,8 @@ class Catalogue:
         Whether the file has rivals of its own.
     time_units : str
         Of the model.
+    dates : tuple of (float, str)
+        Times of the file, as its study writes them.
     """
 
     title: str
@@ -337,14 +340,16 @@ class Catalogue:
     beside: tuple[str, ...] = ()
     settings: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
     time_units: str = ""
+    dates: tuple[tuple[float, str], ...] = ()
 
     def date(self, time: float) -> str:
         """A time as people write it."""
-        return time_label(time, self.time_units)
+        return dict(self.dates).get(time) or time_label(time, self.time_units)
 
     def when(self, time: float) -> str:
         """A time in a sentence: ``on 2019-11-25``, ``at 8``."""
-        return when(time, self.time_units)
+        label = self.date(time)
+        return f"{'on' if is_date(label) else 'at'} {label}"
 
     def read_at(self, outcome: str, time: float) -> str:
         """An outcome and when it is read, in a sentence: ``Firms on 2019-11-25``, ``Peak of ill until 8``."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.base.timegrid import time_label
+from cipark_sd.base.timegrid import model_time, time_label
 from cipark_sd.simulations.failures import MOST_FAILED
 
 if TYPE_CHECKING:
@@ -32,6 +32,12 @@ class Moment:
 
     label: str
     time: float
+
+
+def moment_in(units: str, text: str) -> Moment:
+    """The moment of a date or a number, in a model that counts in these units; ValueError for anything else."""
+    time = model_time(text, units)
+    return Moment(time_label(time, units), time)
 
 
 @dataclass(frozen=True, slots=True)

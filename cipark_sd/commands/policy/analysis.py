@@ -112,7 +112,7 @@ def read_target(folder: Path, *, allow_files: Sequence[Path] = ()) -> Target:
         files = " or ".join(reader.FILE for reader in readers())
         expected = f"a model: {files} beside the file, or [model] in it with file, bundled or study"
         raise InvalidValue("[model]", None, expected, where=str(path))
-    return Target(folder, read_catalogue(path, study.model), study)
+    return Target(folder, read_catalogue(path, study.model, study.moment), study)
 
 
 def _study_folder(folder: Path, name: str, allow_files: Sequence[Path]) -> Path:

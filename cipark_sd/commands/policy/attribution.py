@@ -283,7 +283,7 @@ class AttributionPart(PolicyPart[Attribution]):
         outcome, at = about.catalogue.headline
         for variant, name in _names(about):
             title = about.titled(outcome) + ("" if variant is None else f", {variant.id}")
-            words = {"title": title, "caption": about.basis, "time_units": about.catalogue.time_units}
+            words = {"title": title, "caption": about.basis, "when": about.catalogue.when(at)}
             yield Drawing(name, plot_shapley, result.factorials[name], outcome, at, **words)
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:

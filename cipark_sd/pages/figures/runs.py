@@ -10,7 +10,6 @@ import numpy as np
 from cipark_sd.analysis.experiments.definition import BASE, ONLY, WEIGHTED
 from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.base.naming import canonical, protected_among
-from cipark_sd.base.timegrid import when
 from cipark_sd.base.wording import labelled, written_unit
 from cipark_sd.pages.figures.observed import Observed
 from cipark_sd.pages.figures.panels import ENDS, PALETTE, WIDTH, bands, grid, interval, note, plain, timed
@@ -334,7 +333,7 @@ def _rival(result: "xr.Dataset") -> str:
 
 @plain
 def plot_shapley(
-    shapley: "xr.Dataset", outcome: str, at: float, *, title: str = "", caption: str = "", time_units: str = ""
+    shapley: "xr.Dataset", outcome: str, at: float, *, title: str = "", caption: str = "", when: str = ""
 ) -> "Figure":
     """What each mechanism did: Shapley values with bands, leave-one-out and add-one-in beside them.
 
@@ -348,8 +347,8 @@ def plot_shapley(
         One of its times.
     title, caption : str
         Of the outcome, and the line under the figure.
-    time_units : str
-        Of the model.
+    when : str
+        The time in words.
     """
     values = shapley[outcome].sel(time=at).transpose("factor", "rival", "draw").to_numpy()
     order = np.argsort(np.nanmean(values[:, 0], axis=-1), kind="stable")
@@ -370,7 +369,7 @@ def plot_shapley(
     axes.set_ylim(-0.8, len(order) - 0.4)
     low, high = axes.get_xlim()
     axes.set_xlim(low - 0.03 * (high - low), high)
-    axes.set_xlabel(f"{title or outcome} {when(at, time_units)}")
+    axes.set_xlabel(f"{title or outcome} {when}")
     axes.legend(frameon=False, fontsize=8, loc="best")
     heading = "What each mechanism did of the difference between all and none"
     return _finished(figure, [axes], heading, f"{_rival(shapley)}{caption}")

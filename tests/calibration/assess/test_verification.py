@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from command_line import cipark
 from page_text import without_links
 from places import ROOT
 
+from calibration.commands import pipeline
 from calibration.inference.judge import verification
 from calibration.inference.judge.verification import (
     COARSE,
@@ -78,7 +80,7 @@ def runs_in_pysd(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def calibrate(folder: Path, *options: str, held: bool = True) -> Result:
-    """With the step and method of the study, or as the fit chooses them."""
+    """With the step and method of the study, as where a finer one costs too much, or as the fit chooses them."""
     arguments = [
         "calibrate",
         str(folder),
@@ -87,10 +89,10 @@ def calibrate(folder: Path, *options: str, held: bool = True) -> Result:
         "--no-player",
         "-o",
         str(folder / "out"),
-        *(("--step", str(read_problem(folder).steps().step)) if held else ()),
         *options,
     ]
-    return cipark(*arguments, standalone_mode=False)
+    with patch.object(pipeline, "AGAIN", 0 if held else pipeline.AGAIN):
+        return cipark(*arguments, standalone_mode=False)
 
 
 def written(folder: Path) -> tuple[dict[str, object], str]:

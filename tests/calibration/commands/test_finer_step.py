@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 from click.testing import Result
 from command_line import cipark
+from page_text import without_links
 
+import cipark_sd as cp
 from calibration.commands import pipeline
 from calibration.commands.for_analyses.fitted_study import find_fit
 from calibration.commands.for_analyses.study import read
-from calibration.commands.settings import Settings
 from calibration.inference.judge.verification import COARSE, Stepping
 from calibration.study.problem import at_step, read_problem
 from cipark_sd.base.errors import CiparkError
 
+#: Of a record, what an option sets.
+FIELDS = {"--step": "time_step", "--method": "integration_method"}
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
 #: Decay at 3 a day, which Euler's method with half a day cannot follow: a stock of 100 after 1/2, 1, 3/2, ... days.
 RATE = 3.0
@@ -130,14 +133,29 @@ def test_options_stand_above_what_would_serve(
     done = calibrate("--posterior", *options)
     fit = fitted()
     assert (fit["integration_method"], fit["time_step"], fit["why_this_step"]) == (*way, "")
-    # nothing is known by a step that is too coarse, whether by profiles or by draws
-    assert done.return_value == 1
-    assert fit["posterior"] is None
+    # who asks for a step has its posterior, of which nothing is known, and every place says under which step
+    assert done.return_value == 0
+    assert fit["largest_shift_at_half_the_step"] > COARSE
+    assert fit["converged"] is True
+    assert fit["posterior"]["rate"]["sd"] > 0
+    assert fit["classes"]["parameter rate"] == "narrowed"
     assert "Known\tNothing firmly" in done.output
-    assert "Caution\tThe posterior was not sampled: the time step is too coarse." in done.output
-    assert "THE TIME STEP IS TOO COARSE" in done.output
+    under = f"under the time step of {way[1]:g} Day ({way[0]}), which changes the result by up to "
+    assert fit["under_step"].startswith(under)
+    page = without_links((Path("cipark-output") / "decay" / "report.html").read_text())
+    for place in (done.output, page, *fit["conditions"]["warnings"][:1]):
+        assert f"All numbers are {fit['under_step']}: none is called known." in place
+        assert "TOO COARSE" not in place
+    assert "Narrowed only: rate" in done.output
+    assert f"with the time step of {way[1]:g} Day ({way[0]}))" in done.output
+    taken = find_fit(read_problem(Path("decay")))
+    assert fit["under_step"] in taken.source
+    again = cp.read_study("decay").fit(posterior=True, **{options[0].removeprefix("--"): fit[FIELDS[options[0]]]})
+    assert fit["under_step"] in repr(again)
+    assert again.summary().loc["rate", "class"] == "narrowed"
+    assert fit["under_step"] in again.summary().loc["rate", "verdict"]
     # what follows such a fit takes its step too
-    assert find_fit(read_problem(Path("decay"))).problem.steps().step == way[1]
+    assert taken.problem.steps().step == way[1]
 
 
 @pytest.mark.parametrize("step", ["0", "-1", "nan", "5", "1e-300", "half"])
@@ -154,10 +172,14 @@ def test_what_costs_too_much_is_advised_and_not_done(
 ) -> None:
     study(0.5)
     monkeypatch.setattr(pipeline, "AGAIN", 0)
-    done = calibrate()
+    done = calibrate("--posterior")
     fit = fitted()
     assert (fit["integration_method"], fit["time_step"]) == ("euler", 0.5)
-    assert "THE TIME STEP IS TOO COARSE" in done.output or "that only the time step sets" in done.output
+    assert "THE TIME STEP IS TOO COARSE" in done.output
+    assert "Caution\tThe posterior was not sampled: the time step is too coarse." in done.output
+    # nobody has asked for this step
+    assert done.return_value == 1
+    assert (fit["posterior"], fit["under_step"]) == (None, "")
 
 
 @pytest.mark.parametrize(
@@ -184,8 +206,10 @@ def test_finer_searches_have_a_budget_of_what_those_before_took(
         optimum=SimpleNamespace(goal=goal, searches=searches, interrupted=False),
         problem=SimpleNamespace(payoff=()),
         step_shift=0.4,
+        asked_step=False,
+        engine="native",
     )
-    way, operations = pipeline._finer(made, Settings())
+    way, operations = pipeline._finer(made)
     assert (way is not None and operations <= pipeline.AGAIN) == serves
 
 

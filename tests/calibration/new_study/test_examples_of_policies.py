@@ -103,7 +103,10 @@ def test_the_printed_effect_is_that_of_the_same_change_in_each_draw(
         assert float(factor) in (0.8, 1.2)
         changed = drawn | {lever: float(factor) * drawn[lever]}
         for outcome in catalogue["outcome"]:
-            before, after = (read_by_hand(outcome, problem, columns, at) for columns in (drawn, changed))
+            before, after = (
+                read_by_hand(outcome, problem, columns, problem.calendar.model_time(str(at)))
+                for columns in (drawn, changed)
+            )
             by_hand = after - before
             table = runs[outcome["id"]].sel(policy=[policy["id"], "base"]).isel(rival=0, time=0)
             printed = table.transpose("policy", "draw").to_numpy()

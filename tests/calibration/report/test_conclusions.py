@@ -98,13 +98,14 @@ def test_what_stands_beside_the_estimates(fit: Fit) -> None:
 
 def test_with_too_coarse_a_step_no_estimate_stands_without_a_verdict(fit: Fit) -> None:
     """A step that overshoots lets two rates fit as well: 0.54 and 31.5 of y' = b (a - y) with a step of 1/16."""
-    unprofiled = replace(fit, profiles=(), conditions=SimpleNamespace(of=lambda name: ""))  # type: ignore[arg-type]
+    unprofiled = replace(fit, profiles=(), conditions=SimpleNamespace(of=lambda name: "", first="coarse"))  # type: ignore[arg-type]
     other = fit.optimum.theta + 1.5
-    coarse = replace(unprofiled, step_shift=0.5, as_good=(other,))
+    coarse = replace(unprofiled, as_good=(other,))
     for row, value in zip(estimates(coarse), other.tolist(), strict=True):
         expected = f"not judged, since the time step is too coarse; another optimum as good at {number(value)}"
         assert row["use"] != "CAL" or row["verdict"] == expected
-    assert {row["verdict"] for row in estimates(replace(coarse, step_shift=0.1)) if row["use"] == "CAL"} == {""}
+    serving = replace(coarse, conditions=SimpleNamespace(of=lambda name: "", first="", under_step=""))  # type: ignore[arg-type]
+    assert {row["verdict"] for row in estimates(serving) if row["use"] == "CAL"} == {""}
 
 
 # --- predictions of what was held out ---------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def cautioned(estimate: float = 0.2, profile: Any = None, bound: tuple[str, ...]
         hills=hills,
         profiles=() if profile is None else (profile,),
         unfound_by_reason={},
-        conditions=SimpleNamespace(first="", on_step_bounds=()),
+        conditions=SimpleNamespace(of_the_step="", on_step_bounds=()),
         replication=SimpleNamespace(sound=True),
         posterior=drawn,
     )

@@ -19,9 +19,11 @@ from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections import answer
 from calibration.report.sections.course import Course, course, course_words
+from calibration.study.asked import asked_event, read_about
 from calibration.study.problem import CalibrationProblem, read_problem, with_question
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.data.readings import Maximum
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.statements.headline import Bounds
 
 PREDICTION = '[[prediction]]\nname = "slower"\nvariable = "left"\nat = "8"\nagainst = { pace = 2 }\n'
@@ -344,3 +346,129 @@ def test_what_follows_the_fit_has_the_time_of_a_threshold(tmp_path: Path, monkey
     asked = "first-below 30 of stock at 12"
     done = cipark("sensitivity", "leaving", "--about", asked, code=2)
     assert "expected a variable at a date, its change or a metric" in " ".join(done.output.split())
+
+
+#: Two stocks that decay by rates of their own, seen with an error of 4.
+PAIR = """{UTF-8}
+k: north, south ~~|
+stock[k] = INTEG(-rate[k]*stock[k], 100) ~ firm ~ |
+rate[k] = 0.2, 0.2 ~ 1/year ~ |
+INITIAL TIME = 0 ~ year ~ |
+FINAL TIME = 8 ~ year ~ |
+SAVEPER = TIME STEP ~ year ~ |
+TIME STEP = 0.125 ~ year ~ |
+"""
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pair")
+    (folder / "pair.mdl").write_text(PAIR, encoding="utf-8")
+    text, rng = 'title = "pair"\n[model]\nfile = "pair.mdl"\n', np.random.default_rng(3)
+    for name, rate in (("north", 0.20), ("south", 0.21)):
+        rows = [f"{t},{100 * (1 - rate / 8) ** (8 * t) + 4 * rng.normal():.4f}" for t in range(1, 7)]
+        (folder / f"{name}.csv").write_text("\n".join(["time,value", *rows]) + "\n", encoding="utf-8")
+        text += (
+            f'[[observation]]\nname = "{name}"\ntable = "{name}.csv"\nkind = "level"\nvariable = "stock[{name}]"\n'
+            f'family = "normal"\nsd = 4.0\n[[parameter]]\nname = "rate[{name}]"\nbounds = [0.01, 2]\n'
+            'prior = { family = "lognormal", median = 0.2, sigma = 0.5 }\n'
+        )
+    (folder / "problem.toml").write_text(text + "[method]\nstarts = 2\n", encoding="utf-8")
+    return folder
+
+
+def asked_of(folder: Path, about: str, *, posterior: bool = True) -> Findings:
+    return Findings(
+        fit_findings(calibrate(Settings(folder, about=about, profiles=False, posterior=posterior, starts=2)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("about", "kept", "way"),
+    [
+        ("stock[north] at 6 above 30", "stock[north] at 6 above 30", 1),
+        ("Stock[north]  at 6 below 30.0", "stock[north] at 6 below 30", -1),
+        ("rate[north] above 0.2", "rate[north] above 0.2", 0),
+    ],
+)
+def test_a_threshold_asks_for_a_probability_which_is_the_share_of_draws(
+    pair: Path, about: str, kept: str, way: int
+) -> None:
+    findings = asked_of(pair, about)
+    assert findings.draws is not None
+    rate = findings.draws.flat[:, 0]
+    holds = rate > 0.2 if way == 0 else way * (100 * (1 - rate / 8) ** 48) > way * 30
+    (record,) = (record for record in answer.leading(findings) if record.estimand == findings.fit.study.about)
+    assert (record.kind, record.number) == ("probability", pytest.approx(holds.mean(), abs=1e-12))
+    # what the priors say of it: exp(0.5 z) 0.2 is above 0.2 in half of them, and below 30 is above a rate of 0.1986
+    assert record.prior is not None
+    assert record.prior.low is not None
+    limit = 0.2 if way == 0 else 8 * (1 - 0.3 ** (1 / 48))
+    above = 0.5 * math.erfc(math.log(limit / 0.2) / 0.5 / math.sqrt(2))
+    assert record.prior.low < (above if way < 1 else 1 - above) < record.prior.high
+    # nothing is known of what is true in half of the draws
+    assert record.standing != "known"
+    title = answer.first_screen(findings).title
+    of, word, threshold = re.split(" (above|below) ", kept)
+    assert title.lower().startswith(f"probability that {of} is {word} {threshold}: 0.")
+    # the question is kept in words that are read again
+    again = with_question(read_problem(pair), findings.fit.study.question, where="kept")
+    assert again.about == findings.fit.study.about
+
+
+def test_of_the_largest_each_element_has_its_probability(pair: Path) -> None:
+    findings = asked_of(pair, "largest of stock[*] at 6")
+    assert findings.draws is not None
+    north, south = findings.draws.flat.T
+    first, second, *_ = answer.leading(findings)
+    # the slower one is the larger one
+    share = float((north < south).mean())
+    assert (first.number, second.number) == pytest.approx((max(share, 1 - share), min(share, 1 - share)))
+    more = "stock[north]" if share > 0.5 else "stock[south]"
+    assert answer.first_screen(findings).title.startswith(f"Probability that {more} at 6 is the largest: 0.")
+    assert first.estimand == findings.fit.study.about == "largest of stock[*] at 6"
+    (fewest, *_) = answer.leading(asked_of(pair, "smallest of stock at 6"))
+    assert fewest.number == pytest.approx(first.number)
+    assert more not in fewest.called
+
+
+def test_an_event_that_holds_in_all_draws_is_known_and_without_draws_nothing_is_said(pair: Path) -> None:
+    (record, *_) = answer.leading(asked_of(pair, "stock[north] at 6 above 15"))
+    assert record.number > 0.99
+    assert record.standing == "known"
+    alone = asked_of(pair, "stock[north] at 6 above 15", posterior=False)
+    said = answer.first_screen(alone).title
+    assert said == "Stock[north] at 6 above 15: only draws tell (--posterior)"
+
+
+def test_dimensions_without_a_star_are_added_up(pair: Path) -> None:
+    path = pair / "ages.mdl"
+    text = PAIR.replace(
+        "stock[k] =", "a: young, old ~~|\ncrowd[k,a] = INTEG(-rate[k]*crowd[k,a], 10) ~ firm ~ |\nstock[k] ="
+    )
+    path.write_text(text, encoding="utf-8")
+    problem = replace(read_problem(pair), model=read_model(path))
+    about, predictions = read_about(problem, "Largest of Crowd[*] at 3".lower(), where="x")
+    assert about == "largest of crowd[*] at 3"
+    assert [p.name for p in predictions] == ["crowd[north] at 3", "crowd[south] at 3"]
+    assert predictions[1].parts == (("crowd[south,young]", 1.0), ("crowd[south,old]", 1.0))
+    event = asked_event(replace(problem, about=about, predictions=predictions))
+    assert event is not None
+    assert event.of[0] == "crowd[north,young] + crowd[north,old] at 3"
+    assert event.holds(np.array([[3.0, 2.0], [1.0, 2.0]])).tolist() == [[True, False], [False, True]]
+    assert len(read_about(problem, "largest of crowd[*,*] at 3", where="x")[1]) == 4
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ("stock[north] at 6 above much", "the threshold is 'much', expected a number"),
+        ("stok[north] at 6 above 3", "has no variable .stok"),
+        ("largest of stok[*] at 6", "did you mean"),
+        ("largest of TIME STEP[*] at 6", "has none"),
+        ("largest of stock[*] at soon", "a date such as"),
+    ],
+)
+def test_a_wrong_event_is_one_error(pair: Path, about: str, message: str) -> None:
+    with pytest.raises(CiparkError, match=message):
+        with_question(read_problem(pair), about, where="--about")

@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from small_study import POLICIES, STUDY, small_study
 
 from calibration.commands.for_analyses.study import CalibrationStudy
 from calibration.commands.for_analyses.study_draws import draws_for, draws_from_file, read_weights
@@ -343,3 +345,28 @@ def test_a_variant_and_a_metric_of_a_ratio_are_refused(park, tmp_path):
         read_catalogue(
             written(tmp_path, GOOD.replace('"Total Residents"', '"Total Residents"\nmetric = "time-of-maximun"')), park
         )
+
+
+def test_times_of_a_catalogue_are_dates_by_the_calendar_of_its_study(tmp_path):
+    """Of a model that counts years from the end of 2012 on; TOML has dates with quotes and without."""
+    small_study(tmp_path)
+    dates = '[dates]\nunit = "year"\norigin = "2012-12-31"\n'
+    (tmp_path / "problem.toml").write_text(STUDY.replace("[model]", f"{dates}[model]"), encoding="utf-8")
+    study = CalibrationStudy(read_problem(tmp_path))
+    group = '[knockouts]\noutcome = "left"\n[[knockouts.group]]\ntitle = "all"\npolicies = ["slow"]\nat = 8\n'
+    in_numbers = POLICIES + group
+    in_dates = in_numbers.replace("[4, 8]", '[2016-12-31, "2020-12-31"]').replace("at = 8", 'at = "2020-12-31"')
+    assert in_dates.count("2020-12-31") == 6
+    read = [read_catalogue(written(tmp_path, text), study.model, study.moment) for text in (in_dates, in_numbers)]
+    assert read[0].times == (4.0, 8.0)
+    assert read[0] == replace(read[1], digest=read[0].digest)
+    assert [catalogue.when(8.0) for catalogue in read] == ["on 2020-12-31"] * 2
+    # a model alone whose unit of time is "year" has the dates of the calendar, and none is within its run of 12 years
+    with pytest.raises(CiparkError, match="a time of the run, 0 to 12"):
+        read_catalogue(written(tmp_path, in_dates), study.model)
+    for wrong in ("[]", '["soon"]', "[true]", "nan"):
+        with pytest.raises(CiparkError, match=r"times is .*, expected a list of dates such as 2019-07-01"):
+            read_catalogue(written(tmp_path, in_numbers.replace("[4, 8]", wrong)), study.model, study.moment)
+    for wrong in ("[4, 8]", '"later"'):
+        with pytest.raises(CiparkError, match=r"at is .*, expected a date such as 2019-12-31, or a number"):
+            read_catalogue(written(tmp_path, in_numbers.replace("at = 8", f"at = {wrong}")), study.model, study.moment)
