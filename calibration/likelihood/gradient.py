@@ -4,6 +4,8 @@ The model goes forth and back through its steps (:mod:`cipark_sd.compiler.adjoin
 terms is differentiated by what the model says, and its slopes are what the outputs are weighed with.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -98,7 +100,7 @@ def log_likelihood_and_gradient(density: Posterior, theta: Array) -> tuple[Array
             logs[places], by_values, by_theta = of_values(density, density.reader.of_places(outputs, numbers), rows)
             by_outputs, by_numbers = density.reader.back(outputs, by_values.T, numbers)
         for name, slope in by_numbers.items():
-            by_theta[:, density.space.names.index(name)] += slope
+            by_theta[:, density.space.positions[name]] += slope
         gradient[places] = by_theta
         return by_outputs
 
@@ -149,7 +151,7 @@ def of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, A
     (n,), (n, n_quantities), (n, k)
         The log likelihood, and its derivatives by ``values`` and directly by ``theta``, ``values`` held.
     """
-    names = density.space.names
+    positions = density.space.positions
     summands: dict[int, Array] = {}
     logs, by_values, by_theta = np.zeros(len(values)), np.zeros_like(values), np.zeros_like(theta)
     if density.problem.payoff:
@@ -170,7 +172,7 @@ def of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, A
             spread = density.spread(term.noise, theta)
             of_group, by_spread = _group_slopes(group, values[:, slots], spread)
             by_values[:, slots] += of_group * weights[:, None]
-            _add(by_theta, names, term.noise.spread, (by_spread * weights).sum(axis=1))
+            _add(by_theta, positions, term.noise.spread, (by_spread * weights).sum(axis=1))
         # in the order of the terms, so that no last bit depends on which are computed together
         for place in sorted(summands):
             logs += summands[place]
@@ -182,27 +184,27 @@ def of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, A
     return logs, np.where(some, by_values, 0.0), np.where(some, by_theta, 0.0)
 
 
-def _add(by_theta: Array, names: tuple[str, ...], name: float | str, slope: Array) -> None:
+def _add(by_theta: Array, positions: Mapping[str, int], name: float | str, slope: Array) -> None:
     """Add to the derivative by a parameter, where what is said is one."""
     if isinstance(name, str):
-        by_theta[:, names.index(name)] += slope
+        by_theta[:, positions[name]] += slope
 
 
 def _add_memory(
     density: Posterior, values: Array, theta: Array, series: Series, by_values: Array, by_theta: Array
 ) -> Array:
     """Add the derivatives of what remembered residuals gain; the gain itself ``(n,)``."""
-    names = density.space.names
+    positions = density.space.positions
     weights = np.array([term.weight for _, term, _ in density.measured(series)]) * series.fitted
     scores, phi = density.scores(series, values, theta), density.phi(series, theta)
     gain = np.where(series.fitted, series.log_gain(scores, phi) * weights, 0.0).sum(axis=1)
     by_score, by_phi = series.log_gain_slopes(scores, phi, weights)
-    _add(by_theta, names, series.memory.phi, by_phi)
+    _add(by_theta, positions, series.memory.phi, by_phi)
     for column, (i, term, family) in enumerate(density.measured(series)):
         slots = density.slots[i]
         expected, spread = expected_numbers(term, values[:, slots]), density.spread(term.noise, theta)
         by_mean, by_spread = family.score_slopes(np.array(term.lower), expected[:, 0], spread)
         of_score = by_score[:, column]
-        _add(by_theta, names, term.noise.spread, of_score * by_spread)
+        _add(by_theta, positions, term.noise.spread, of_score * by_spread)
         by_values[:, slots] += _of_count(term, values[:, slots], expected, (of_score * by_mean, of_score))[0]
     return np.asarray(gain)

@@ -143,7 +143,7 @@ class Reader:
     def _before_factors(self, values: Array, numbers: Mapping[str, Array]) -> Array:
         with np.errstate(invalid="ignore", over="ignore"):
             quantities = self._of_places @ values
-            for rows in near(values.shape[1]):
+            for rows in near(values.shape[1], max(len(values), 1)):
                 of_rows = {name: number[rows] for name, number in numbers.items()}
                 for read, those, places in self._readings:
                     along = np.concatenate([_along(self._parts[i], values[:, rows]) for i in those]).T

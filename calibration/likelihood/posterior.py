@@ -19,6 +19,9 @@ from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array, near
 from cipark_sd.engines.registry import Engine, choose
 
+#: Numbers whose densities take as long as the call of a group by itself, some 15 microseconds.
+OF_A_CALL = 1000
+
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
@@ -78,7 +81,7 @@ class Posterior:
         values = self.quantities(theta)
         logs = np.zeros((len(self.problem.terms), len(theta)))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            for rows in near(len(theta)):
+            for rows in self._near(len(theta)):
                 self._add(logs[:, rows], values[rows], theta[rows], fitted_only, known)
         if weighted and self._weights is not None:
             logs *= self._weights[:, None]
@@ -97,6 +100,11 @@ class Posterior:
             if not fitted_only or self._is_fit[series.members].any():
                 gain = series.log_gain(self.scores(series, values, theta), self.phi(series, theta), known)
                 logs[series.members] += np.where(np.isnan(gain), -np.inf, gain).T
+
+    def _near(self, n: int) -> list[slice]:
+        """Rows that are worked on together: fewer where each has many numbers, as many as pay for calls of groups."""
+        n_numbers = max(self.slots[-1].stop, 1) if self.slots else 1
+        return near(n, n_numbers, max(3, OF_A_CALL * len(self.groups) // n_numbers))
 
     @cached_property
     def _is_fit(self) -> NDArray[np.bool_]:
@@ -174,7 +182,7 @@ class Posterior:
             values = self.quantities(theta)[:, -1]
             return or_never(np.isfinite(values), values)
         total = np.empty(len(theta))
-        for rows in near(len(theta)):
+        for rows in self._near(len(theta)):
             total[rows] = self.pointwise(theta[rows]).sum(axis=-1)
         return total
 
@@ -193,7 +201,7 @@ class Posterior:
 
     def _number(self, value: float | str, theta: Array) -> Array:
         if isinstance(value, str):
-            return np.asarray(theta[:, self.space.names.index(value)])
+            return np.asarray(theta[:, self.space.positions[value]])
         return np.full(len(theta), value)
 
 

@@ -12,7 +12,7 @@ from calibration.inference.search.optimise import ARRIVED, Reached
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import percent
-from cipark_sd.pages.figures.panels import PALETTE, TimeAxis, bands, grid, styled
+from cipark_sd.pages.figures.panels import PALETTE, TimeAxis, bands, grid, note, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MODEL, OTHER, DATA, GREY = PALETTE[0], PALETTE[1], "#000000", "0.5"
+#: Panels of a figure: 30 are laid out in about 3 s, and twice as many in four times that.
+MOST_PANELS = 30
 
 
 def panels(rows: int, columns: int, height: float, *, share_y: bool = False) -> "tuple[Figure, list[Axes]]":
@@ -37,6 +39,12 @@ def panels(rows: int, columns: int, height: float, *, share_y: bool = False) -> 
     """
     figure, axes = grid(rows, columns, rows * height, letters=None, sharey="row" if share_y else False)
     return figure, list(axes.ravel())
+
+
+def tell_first(figure: "Figure", n: int, things: str, table: str) -> None:
+    """Say under a figure that only the first :data:`MOST_PANELS` of ``n`` things have a panel, where they are more."""
+    if n > MOST_PANELS:
+        note(figure, f"The first {MOST_PANELS} of {n:,} {things}; {table} has all.")
 
 
 def plain_log(axis: "Axes", side: str = "x", *, most: int = 5) -> None:
@@ -155,8 +163,10 @@ def fit_figure(
     axis_labels : by name of the observation
         Variable and units.
     """
-    figure, axes = panels(len(courses) + 1, 1, 1.9)
-    for axis, (name, course) in zip(axes, courses.items(), strict=False):
+    shown = list(courses.items())[:MOST_PANELS]
+    figure, axes = panels(len(shown) + 1, 1, 1.9)
+    tell_first(figure, len(courses), "observations", "fitted.csv")
+    for axis, (name, course) in zip(axes, shown, strict=False):
         axis.plot(times, course, color=MODEL, label="model at the optimum")
         n = draw_levels(axis, dated(levels[name])) if name in levels else 0
         name_panel(axis, f"{name} (n = {n})", wrapped(axis_labels[name], 26), float(np.nanmin(course)))
@@ -303,6 +313,7 @@ def draw_levels(
 def _residuals(axis: "Axes", rows: "pd.DataFrame") -> None:
     axis.axhline(0, color=GREY, lw=0.8)
     axis.axhspan(-1.96, 1.96, color="0.94", lw=0, zorder=0)
+    index = 0
     for index, (name, chosen) in enumerate(rows.groupby("observation", sort=False)):
         mark, colour = _MARKS[index % len(_MARKS)], PALETTE[index % len(PALETTE)]
         axis.plot(chosen["end"], chosen["residual"], mark, ms=3.5, color=colour, label=name)
@@ -314,8 +325,9 @@ def _residuals(axis: "Axes", rows: "pd.DataFrame") -> None:
                       xytext=(-6, 0), textcoords="offset points")  # fmt: skip
     axis.set_ylabel("quantile residual\n[standard normal]")
     axis.set_title(f"residuals of {len(rows)} fitted numbers (grey: 95% of each; dotted: 95% of all together)")
-    # below the panel: a residual may lie anywhere in it
-    axis.legend(loc="upper left", bbox_to_anchor=(0, -0.3), ncols=3)
+    if index < MOST_PANELS:
+        # below the panel: a residual may lie anywhere in it
+        axis.legend(loc="upper left", bbox_to_anchor=(0, -0.3), ncols=3)
 
 
 @styled
@@ -351,8 +363,8 @@ def profiles_figure(space: ParameterSpace, theta: Array, profiles: Sequence[Prof
     units : sequence of str, one a profile
         Empty for a pure number.
     """
-    figure, axes = _profile_panels(profiles, 4, 1.65)
-    for axis, result, unit in zip(axes, profiles, units, strict=True):
+    figure, axes = _profile_panels(profiles, 4, 1.65, "profiles.csv")
+    for axis, result, unit in zip(axes, profiles, units, strict=False):
         place = space.names.index(result.name)
         parameter = space.parameters[place]
         _draw_profile(axis, result, float(theta[place]), parameter.interval(result.threshold.level), 24)
@@ -372,7 +384,7 @@ def prediction_profiles_figure(profiles: Sequence[Profile], axis_labels: Sequenc
         One at least.
     axis_labels : sequence of str, one a profile
     """
-    figure, axes = _profile_panels(profiles, 3, 2.0)
+    figure, axes = _profile_panels(profiles, 3, 2.0, "prediction_profiles.csv")
     for axis, result, label in zip(axes, profiles, axis_labels, strict=False):
         _draw_profile(axis, result, result.estimate, (result.prior_low, result.prior_high), 30)
         # priors may reach much further than the profile; the profile is what is to be seen
@@ -382,15 +394,16 @@ def prediction_profiles_figure(profiles: Sequence[Profile], axis_labels: Sequenc
     return figure
 
 
-def _profile_panels(profiles: Sequence[Profile], most: int, height: float) -> "tuple[Figure, list[Axes]]":
+def _profile_panels(profiles: Sequence[Profile], most: int, height: float, table: str) -> "tuple[Figure, list[Axes]]":
     """A figure with a panel for each profile, twice as high as the highest threshold."""
-    columns = min(most, len(profiles))
-    figure, axes = panels(-(-len(profiles) // columns), columns, height, share_y=True)
+    n, columns = min(len(profiles), MOST_PANELS), min(most, len(profiles))
+    figure, axes = panels(-(-n // columns), columns, height, share_y=True)
+    tell_first(figure, len(profiles), "profiles", table)
     top = 2 * max((p.threshold.rise for p in profiles if np.isfinite(p.threshold.rise)), default=1.0)
     for axis in axes[::columns]:
         axis.set_ylim(0, top)
         axis.set_ylabel("fall of the log density")
-    return figure, list(cells(axes, len(profiles)))
+    return figure, list(cells(axes, n))
 
 
 def _draw_profile(axis: "Axes", result: Profile, estimate: float, prior: tuple[float, float], width: int) -> None:

@@ -38,7 +38,8 @@ def bands_figure(bands: Sequence[Band], observations: Sequence[Observed], *, tim
         All that bands are of.
     """
     known = {observation.name: observation for observation in observations}
-    figure, axes = figures_fit.panels(max(1, len(bands)), 1, 2.1)
+    figure, axes = figures_fit.panels(min(max(1, len(bands)), figures_fit.MOST_PANELS), 1, 2.1)
+    figures_fit.tell_first(figure, len(bands), "observations", "predictive.csv")
     for axis, band in zip(axes, bands, strict=False):
         observation = known[band.observation]
         if not len(band.times):
@@ -66,9 +67,10 @@ def posterior_figure(space: ParameterSpace, draws: Array) -> "Figure":
     draws : (n, k)
         On the parameters' own scales.
     """
-    columns = min(5, len(space))
-    figure, axes = figures_fit.panels(-(-len(space) // columns), columns, 1.35)
-    for axis, parameter, column in zip(figures_fit.cells(axes, len(space)), space, draws.T, strict=True):
+    n, columns = min(len(space), figures_fit.MOST_PANELS), min(5, len(space))
+    figure, axes = figures_fit.panels(-(-n // columns), columns, 1.35)
+    figures_fit.tell_first(figure, len(space), "parameters", "posterior.csv")
+    for axis, parameter, column in zip(figures_fit.cells(axes, n), space, draws.T, strict=False):
         on_log = parameter.scale == "log"
         low, high = parameter.interval(0.998)
         edges = np.geomspace(low, high, 36) if on_log else np.linspace(low, high, 36)

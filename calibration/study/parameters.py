@@ -135,6 +135,11 @@ class ParameterSpace:
         return tuple(parameter.name for parameter in self.parameters)
 
     @cached_property
+    def positions(self) -> dict[str, int]:
+        """By name."""
+        return {name: position for position, name in enumerate(self.names)}
+
+    @cached_property
     def is_model(self) -> NDArray[np.bool_]:
         """Which of them are the model's ``(k,)``; others are of the noise."""
         return np.array([parameter.target == "model" for parameter in self.parameters], dtype=bool)

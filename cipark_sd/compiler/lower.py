@@ -79,7 +79,8 @@ def lower(model: FlatModel, save: Iterable[str], *, orders: Orders | None = None
         try:
             outputs.append((name, lowering.demanded((name, "run")).node))
         except CiparkError as problem:
-            problems.append(problem)
+            # frames hold what was begun, and a loop is raised again for each that waits for it
+            problems.append(problem.with_traceback(None))
     # elements of one variable are refused for one reason, and a loop is one wherever it is entered
     reasons = {frozenset(p.loop) if isinstance(p, AlgebraicLoop) else str(p): p for p in reversed(problems)}
     raise_all(model.name, list(reversed(reasons.values())))
@@ -95,6 +96,7 @@ class Lowering(Memory):
         self.model = model
         self.asked_orders = orders
         self.lowered: dict[Demand, Term] = {}
+        self.looped: dict[Demand, AlgebraicLoop] = {}
         self.params: list[str] = []
         self.defaults: list[float] = []
         self.param_nodes: dict[str, Term] = {}
@@ -121,14 +123,18 @@ class Lowering(Memory):
                 self.lowered[current] = self._variable(*current)
             except Pending as pending:
                 for demand in pending.demands:
-                    if demand in begun:
-                        way = list(begun)
-                        loop = way[way.index(demand) :]
-                        labels = [self.model.by_name[name].label for name, _ in loop]
-                        starts = any(reading == "start" for _, reading in loop)
-                        raise AlgebraicLoop(self.model.name, labels, at_start=starts) from None
+                    if demand in begun or demand in self.looped:
+                        found = self.looped.get(demand) or self._loop(list(begun), demand)
+                        self.looped.update(dict.fromkeys(begun, found))
+                        raise found from None
                 stack += reversed(pending.demands)
         return self.lowered[demands[-1]]
+
+    def _loop(self, way: list[Demand], last: Demand) -> AlgebraicLoop:
+        """The loop at the end of the way to what needs something on it."""
+        loop = way[way.index(last) :]
+        labels = [self.model.by_name[name].label for name, _ in loop]
+        return AlgebraicLoop(self.model.name, labels, at_start=any(reading == "start" for _, reading in loop))
 
     def finish(self) -> None:
         """Make what states, cells and pipes need, which may ask for more of them."""

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 from command_line import cipark
-from counted import processor_seconds
+from counted import exponent, peak, processor_seconds
 
 from cipark_sd.base.errors import LONGEST, LONGEST_LIST, AlgebraicLoop, EquationError, InvalidValue, Problems, shortened
 from cipark_sd.commands.cli import _as_user_meets_it
 from cipark_sd.compiler.graph import MOST_STAGES, stages
+from cipark_sd.compiler.lower import lower
+from cipark_sd.engines.programs import flat_model
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.read.vensim.entries import split
 from cipark_sd.simulations.simulation import simulate
@@ -328,3 +330,24 @@ def test_a_library_for_which_there_is_no_memory_is_no_fault_and_no_output(proble
     assert other is not None
     assert "No space left" in other.message
     assert _as_user_meets_it(ImportError("No module named 'x'")) is None
+
+
+def test_what_waits_for_a_loop_costs_no_loop_of_its_own(tmp_path: Path) -> None:
+    """Each element needs a sum that needs a row of them; looked into anew for each, 400 x 400 took 7 GB."""
+
+    def work(n: int) -> float:
+        path = tmp_path / f"m{n}.mdl"
+        path.write_text(
+            f"a: (A1-A{n}) ~~|\nb: (B1-B{n}) ~~|\nx[a, b] = y[a] * z[b] ~~|\ny[a] = 1 ~~|\nz[b] = SUM(x[A1, b!]) ~~|\n"
+            "INITIAL TIME = 0 ~~|\nFINAL TIME = 1 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"
+        )
+        flat = flat_model(read_model(path))
+
+        def lowered() -> None:
+            with pytest.raises(AlgebraicLoop, match=r"x\[A1,B1\] -> z\[B1\] -> x\[A1,B1\]"):
+                lower(flat, [variable.name for variable in flat.variables])
+
+        return peak(lowered)
+
+    # by its elements, which are the square of n; each with a loop of its own it would be the cube
+    assert exponent(work, 20, 60) < 2.3

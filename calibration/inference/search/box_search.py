@@ -27,7 +27,7 @@ from calibration.inference.small_algebra import (
     principal_axes,
     times,
 )
-from cipark_sd.base.arrays import Array
+from cipark_sd.base.arrays import Array, near
 
 #: How much the objective rises over a step of a second difference: far above rounding, within the parabola.
 PROBED_RISE = 1e-4
@@ -143,11 +143,12 @@ def _along_axes(
     Last, the values there, ahead and behind, and where all three are possible.
     """
     n = len(point)
-    better, identity = np.full(n, 1e-4), np.eye(n)
+    better, parts = np.full(n, 1e-4), near(2 * n + 1, n)
     for _ in range(6):
         steps = better
         centre = np.clip(point, steps, 1 - steps)
-        values = goal(np.vstack([centre, centre + steps[:, None] * identity, centre - steps[:, None] * identity]))
+        moves = np.vstack([np.zeros(n), np.diag(steps), -np.diag(steps)])
+        values = np.concatenate([goal(centre + moves[part]) for part in parts])
         ahead, behind = values[1 : n + 1], values[n + 1 :]
         possible = (ahead < IMPOSSIBLE) & (behind < IMPOSSIBLE) & (values[0] < IMPOSSIBLE)
         rise = np.where(possible, np.abs(ahead + behind - 2 * values[0]) / 2, np.inf)
@@ -177,7 +178,7 @@ def measured(goal: Objective, point: Array) -> Search[tuple[Objective, Array]]:
     n, cost = len(point), cost_of_a_run(goal.density)
     is_costly = cost is not None and n >= MANY and n * (n - 1) * cost > COSTLY
     if is_costly and has_slopes(goal.density):
-        matrix = yield from _of_slopes(goal, point)
+        matrix = yield from curvature_of_slopes(goal, point)
     else:
         matrix = curvature(goal, point)
     steps = goal.steps.copy()
@@ -185,7 +186,7 @@ def measured(goal: Objective, point: Array) -> Search[tuple[Objective, Array]]:
     return replace(goal, steps=steps), matrix
 
 
-def _of_slopes(goal: Objective, point: Array) -> Search[Array]:
+def curvature_of_slopes(goal: Objective, point: Array) -> Search[Array]:
     """:func:`curvature` with the mixed derivatives from slopes, which a jump of the objective leaves as they are."""
     n = len(point)
     centre, steps, second, _ = _along_axes(goal, point)

@@ -61,8 +61,8 @@ class Squares:
 
     Parameters
     ----------
-    spreads : dict of int to (n_terms,) bool
-        Columns of free spreads in the box, and which of the fitted terms have them.
+    spreads : dict of int to (n,) int
+        Columns of free spreads in the box, and places of the fitted terms that have them.
     weights, observed : (n_terms,)
         Of the terms, and what was seen.
     on_log : (n_terms,) bool
@@ -74,7 +74,7 @@ class Squares:
     """
 
     goal: Objective
-    spreads: dict[int, NDArray[np.bool_]]
+    spreads: dict[int, NDArray[np.intp]]
     weights: Array
     observed: Array
     on_log: NDArray[np.bool_]
@@ -87,20 +87,18 @@ class Squares:
         """None for a payoff, and where a fitted term is no exact measurement with (log)normal noise by itself."""
         if goal.density.problem.payoff:
             return None
-        names, rows = goal.space.names, []
+        rows, places = list[tuple[float, float, bool, int, int, float | str]](), dict[float | str, list[int]]()
         for term, slot in zip(goal.density.problem.terms, goal.density.slots, strict=True):
             if term.use != "fit":
                 continue
             if not is_square(term):
                 return None
             divisor = slot.start if term.denominator is None else slot.stop - 1
+            places.setdefault(term.noise.spread, []).append(len(rows))
             rows.append((term.weight, term.lower, term.noise.family.on_log, slot.start, divisor, term.noise.spread))
         weights, observed, on_log, numerators, divisors, noises = zip(*rows, strict=True)
-        spreads = {
-            names.index(name): np.array([noise == name for noise in noises])
-            for name in dict.fromkeys(noises)
-            if name in names
-        }
+        columns = goal.space.positions
+        spreads = {columns[str(name)]: np.array(those) for name, those in places.items() if name in columns}
         return Squares(
             goal,
             spreads,
@@ -216,8 +214,8 @@ class Squares:
     @cached_property
     def _positions(self) -> NDArray[np.intp]:
         """Positions of the spreads that are parameters ``(n_terms,)``, -1 for the others."""
-        names = self.goal.density.space.names
-        return np.array([names.index(noise) if isinstance(noise, str) else -1 for noise in self.noises], dtype=np.intp)
+        positions = self.goal.density.space.positions
+        return np.array([positions[noise] if isinstance(noise, str) else -1 for noise in self.noises], dtype=np.intp)
 
     def slopes(self, point: Array, steps: Array) -> Array:
         """Of the gaps by the moving columns ``(n_terms + 1, n_moving)``, by differences of fourth order."""

@@ -14,6 +14,7 @@ Lecture Notes in Mathematics 630, 105-116.
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.inference.search.box_search import FLAT, Minimum, bounded_step
 from calibration.inference.search.objective import IMPOSSIBLE, InRange, Objective
@@ -174,9 +175,7 @@ def swept(goal: Objective, point: Array, matrix: Array | None = None) -> tuple[M
         The best of the places that were run, with slopes and curvature about the point; and the objective at the point.
     """
     density = goal.density
-    # a spread moves no expected number
-    spreads = {term.noise.spread for term in density.problem.terms}
-    moving = np.array([i for i, name in enumerate(goal.space.names) if name not in spreads], dtype=np.intp)
+    moving = _moving(goal)
     m = len(moving)
     probes = FIRST_PROBE * np.eye(m) if matrix is None else even_directions(matrix[np.ix_(moving, moving)])
     points = np.repeat(point[None, :], 2 * m + 1, axis=0)
@@ -276,36 +275,46 @@ def is_rough(goal: Objective, point: Array) -> bool:
     ----------
     point : (n_free,), of the box: from 0 to 1
     """
-    return int((jumps(goal, point) > JUMP).sum()) >= ALONG
+    moving = _moving(goal)
+    return len(moving) >= ALONG and int((jumps(goal, point, moving) > JUMP).sum()) >= ALONG
 
 
-def jumps(goal: Objective, point: Array) -> Array:
-    """The largest jump near a point along each parameter: what is left of a change after :data:`HALVINGS` halvings.
+def _moving(goal: Objective) -> NDArray[np.intp]:
+    """Columns of the box of what may move an expected number, which a spread does not."""
+    spreads = {term.noise.spread for term in goal.density.problem.terms}
+    return np.array([i for i, name in enumerate(goal.space.names) if name not in spreads], dtype=np.intp)
+
+
+def jumps(goal: Objective, point: Array, columns: NDArray[np.intp] | None = None) -> Array:
+    """The largest jump near a point along parameters: what is left of a change after :data:`HALVINGS` halvings.
 
     Parameters
     ----------
     point : (n_free,), of the box: from 0 to 1
+    columns : (m,), optional
+        Of the box; all without it.
 
     Returns
     -------
-    (n_free,)
+    (m,)
     """
-    n, rows = len(point), np.arange(len(point))
+    columns = np.arange(len(point)) if columns is None else columns
+    n, rows, at = len(point), np.arange(len(columns)), point[columns, None]
 
     def along(places: Array) -> Array:
-        """The objective with each parameter at some places ``(n_free, m)``."""
+        """The objective with each parameter at some places ``(m, n_places)``."""
         points = np.repeat(point[None, :], places.size, axis=0).reshape(*places.shape, n)
-        points[rows, :, rows] = places
+        points[rows, :, columns] = places
         return goal(points.reshape(-1, n)).reshape(places.shape)
 
-    value, widths = float(goal(point[None, :])[0]), np.full(n, WINDOW)
+    value, widths = float(goal(point[None, :])[0]), np.full(len(columns), WINDOW)
     for _ in range(HALVINGS):
-        ends = along(np.clip(point[:, None] + widths[:, None] * [-1.0, 1.0], 0.0, 1.0))
+        ends = along(np.clip(at + widths[:, None] * [-1.0, 1.0], 0.0, 1.0))
         far = np.abs(ends - value).max(axis=1) > MOST_CHANGE
         if not far.any():
             break
         widths = np.where(far, widths / 3, widths)
-    places = np.clip(point[:, None] + widths[:, None] * np.linspace(-1.0, 1.0, PLACES), 0.0, 1.0)
+    places = np.clip(at + widths[:, None] * np.linspace(-1.0, 1.0, PLACES), 0.0, 1.0)
     values = along(places)
     steepest = np.abs(np.diff(values, axis=1)).argmax(axis=1)
     low, high = places[rows, steepest], places[rows, steepest + 1]
@@ -328,13 +337,15 @@ def stepwise_parameters(goal: Objective, points: Array) -> tuple[str, ...]:
         Where it is looked for, at the first :data:`STEPWISE_POINTS`; at more than three in four of them a small move
         has to change no bit of the likelihood.
     """
-    n, goal = len(goal.free), replace(goal, prior_weight=0.0)
+    n, columns, goal = len(goal.free), _moving(goal), replace(goal, prior_weight=0.0)
+    if not len(columns):
+        return ()
     points = np.clip(points[:STEPWISE_POINTS], STEPWISE_STEP, 1 - STEPWISE_STEP)
-    steps = STEPWISE_STEP * np.eye(n)
+    steps = STEPWISE_STEP * np.eye(n)[columns]
     moved = points[:, None, None, :] + np.stack([steps, -steps])
-    values, beside = goal(points), goal(moved.reshape(-1, n)).reshape(len(points), 2, n)
+    values, beside = goal(points), goal(moved.reshape(-1, n)).reshape(len(points), 2, len(columns))
     still = (beside == values[:, None, None]).all(axis=1).mean(axis=0) > 0.75
-    return tuple(goal.space.names[i] for i in np.flatnonzero(still) if _jumps(goal, points[:4], int(i)))
+    return tuple(goal.space.names[i] for i in columns[still] if _jumps(goal, points[:4], int(i)))
 
 
 def _jumps(goal: Objective, points: Array, position: int) -> bool:

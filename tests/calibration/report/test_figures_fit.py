@@ -19,6 +19,7 @@ from calibration.report.figures_fit import (
     DATA,
     GREY,
     MODEL,
+    MOST_PANELS,
     OTHER,
     USES,
     answer_figure,
@@ -229,3 +230,18 @@ def test_profiles_of_predictions_fill_their_axis_whatever_the_priors_say() -> No
     many = prediction_profiles_figure([predicted([80, 90, 100], 91.0, (0, 1000))] * 4, ["x"] * 4)
     grid = many.axes[0].get_gridspec()
     assert (grid.nrows, grid.ncols) == (2, 3)
+
+
+def test_a_figure_of_many_series_has_some_of_them_and_says_so() -> None:
+    from matplotlib.figure import Figure
+
+    times, names = np.arange(3.0), [f"o{i}" for i in range(MOST_PANELS + 5)]
+    courses = dict.fromkeys(names, times)
+    rows = fitted_rows(*(row(name, 1, 0.5) for name in names))
+    figure: Figure = fit_figure(
+        times, courses, {}, rows, axis_labels=dict.fromkeys(names, "x [m]"), time=TimeAxis("Time")
+    )
+    assert len(figure.axes) == MOST_PANELS + 1
+    assert figure.get_supxlabel() == f"The first {MOST_PANELS} of {MOST_PANELS + 5} observations; fitted.csv has all."
+    # of so many no mark can be told from another
+    assert figure.axes[-1].get_legend() is None
