@@ -318,7 +318,7 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     model = with_pools(with_groups(model, groups, differing, top.problems), pools)
     payoff: tuple[Payoff, ...] = ()
     for section in top.sections("payoff"):
-        model, elements = payoff_section(section, model)
+        model, elements = payoff_section(section, model, span)
         payoff += elements
     space = ParameterSpace(tuple(parameters))
     held = ((element_of(name, group.name), value) for group in groups for name, value in group.held)

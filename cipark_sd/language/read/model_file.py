@@ -33,7 +33,7 @@ from cipark_sd.base.spreadsheets import cells
 from cipark_sd.language.read.external_files import read_externals, tags_of
 from cipark_sd.model.expr import MISSING, Table
 from cipark_sd.model.model import Model, digest_of
-from cipark_sd.model.variables import ExternalPiece, Series
+from cipark_sd.model.variables import ExternalPiece, Series, Variable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,6 +191,31 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
     named = (*tagged.values(), *(file.resolve() for file in tables))
     origin = model.origin and replace(model.origin, series=named)
     return replace(model, variables=variables, digest=digest, origin=origin)
+
+
+def recorded(model: Model, variable: Variable, *, where: str) -> Series:
+    """What the files of a model's data variables have under the name of a variable that the model computes.
+
+    Such columns are passed over where the model runs, and are what a comparison with data means.
+
+    Parameters
+    ----------
+    variable : Variable
+        Of the model.
+    where : str
+        What asks for it, for messages.
+
+    Returns
+    -------
+    Series
+        Without any piece where the files have none.
+    """
+    points: _Points = {}
+    for file in model.origin.series if model.origin else ():
+        if file.suffix.lower() in _DATA_SUFFIXES:
+            raw = _series_bytes(file, where=where)
+            points |= _read(model, file, raw, {variable.name: len(variable.dims)}, where)
+    return _filled(model, Series(name=variable.name, label=variable.label, dims=variable.dims, pieces=()), points)
 
 
 def _series_bytes(file: Path, *, where: str) -> bytes:

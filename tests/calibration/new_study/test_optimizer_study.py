@@ -63,7 +63,7 @@ def test_a_result_is_the_start_and_says_which_sum_its_payoff_is(
     assert "their optimum, our payoff: -16.000000" in done.output
     problem = read_problem(tmp_path / "study", maximised=True)
     assert [p.start for p in problem.space] == [4, 7]
-    assert [p.times_step for p in problem.payoff] == [times_step, times_step, False]
+    assert [p.times_step for p in problem.payoff] == [times_step, False]
 
 
 def test_calibrate_finds_the_optimum_of_the_study(tmp_path: Path) -> None:
