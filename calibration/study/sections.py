@@ -45,7 +45,7 @@ from cipark_sd.base.library import bundled
 from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.section import Section, is_number
 from cipark_sd.data.scenarios import Scenario
-from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.read.model_file import read_model, with_series
 from cipark_sd.model.model import Method as Integration
 from cipark_sd.model.model import Model, digest_of
 from cipark_sd.model.variables import Constant
@@ -119,7 +119,7 @@ def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -
     else:
         file = beneath(folder, section.text("file"), allow_files, where=section.where)
     raise_all(str(folder), section.problems)
-    model = read_model(file, allow_files=allow_files, series=series)
+    model = with_series(read_model(file, allow_files=allow_files), series, where="--series", compared=True)
     method = section.choice("method", METHODS, "euler") if "method" in section else model.time.method
     section.note_unread()
     return by_method(model, method), Scenario("", {key: value for key, value in span.items() if math.isfinite(value)})
