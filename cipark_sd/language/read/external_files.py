@@ -26,6 +26,7 @@ from cipark_sd.base.errors import (
     raise_all,
 )
 from cipark_sd.base.inputs import TABLE_LIMIT, UnreadableFile, beneath, check_readable, read_bytes
+from cipark_sd.base.naming import flat_name, override_key, split_key
 from cipark_sd.base.spreadsheets import check_workbook
 from cipark_sd.model.expr import Const, Table
 from cipark_sd.model.model import Model
@@ -170,6 +171,8 @@ def external_contents(path: Path, files: Sequence[str], allowed: Sequence[Path])
 
 
 _InFiles = Constant | Lookup | Series
+#: For each combination of elements a number, or points as a table.
+_Read = list[tuple[tuple[str, ...], Any]]
 
 
 def read_externals(model: Model, tags: Mapping[str, Path] | None = None) -> Model:
@@ -232,9 +235,15 @@ def _pieces(model: Model, variable: _InFiles, piece: Any, source: External, *, n
 
 def _values(
     model: Model, variable: _InFiles, piece: ExternalPiece | TablePiece, source: External, *, named: bool
-) -> list[tuple[tuple[str, ...], Any]]:
+) -> _Read:
     """For each combination of elements of a piece its number, or its points as a table."""
     coords = _coordinates(model, piece.subscripts)
+    if source.recorded:
+        places, numbers = list(product(*coords.values())), list(_recorded(model, variable, source))
+        if len(places) != len(numbers):
+            reason = f"has {len(places)} elements, and {source.tab!r} {len(numbers)}; give both the same ranges"
+            raise EquationError(model.name, variable.label, reason)
+        return _told(model, variable, source, list(zip(places, numbers, strict=True)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -243,27 +252,53 @@ def _values(
             raise
         except Exception as problem:  # PySD and openpyxl raise whatever comes up in a damaged or missing file
             raise EquationError(model.name, variable.label, _unread(source, problem)) from None
-    result: list[tuple[tuple[str, ...], Any]] = []
-    lacking: list[tuple[str, ...]] = []
+    result: _Read = []
     for elements in product(*coords.values()):
         place = dict(zip(coords, elements, strict=True))
         if isinstance(variable, Constant):
-            number = float(array.loc[place]) if coords else float(array)
-            result.append((elements, number))
-            lacking += [elements] if math.isnan(number) else []
+            result.append((elements, float(array.loc[place]) if coords else float(array)))
             continue
         along = array.dims[0]
         section = array.loc[place] if coords else array
         x, y = np.asarray(section[along].values, dtype=float), np.asarray(section.values, dtype=float)
         known = ~np.isnan(y)
         result.append((elements, Table(tuple(x[known].tolist()), tuple(y[known].tolist()))))
+    return _told(model, variable, source, result)
+
+
+def _told(model: Model, variable: _InFiles, source: External, read: _Read) -> _Read:
+    """The same, after a warning of elements that have no number."""
+    lacking = [elements for elements, value in read if isinstance(value, float) and math.isnan(value)]
     if lacking:
         shown = repr(model.label(variable, lacking[0])) + (
             f" and {len(lacking) - 1} more elements" if lacking[1:] else ""
         )
-        reason = f"{source.file!r}, tab {source.tab!r}, from {source.cell!r}, has no number in the cell of {shown}"
+        reason = f"{source.file!r}, {source.tab!r}, from {source.cell!r}, has no number of {shown}"
         warnings.warn(f"{model.name}: {reason}, which is NaN; write one there", stacklevel=2)
-    return result
+    return read
+
+
+def _recorded(model: Model, variable: _InFiles, source: External) -> Iterator[float]:
+    """Numbers of a variable of a data set at a time, or at the one before it; before all times the first one.
+
+    Ranges of its name are those of the model. Source: Vensim's reference manual, fn_get_vdf_constants, which does not
+    say what counts between two times.
+    """
+    from cipark_sd.language.read.vensim.data_sets import read_data_set
+
+    assert model.origin is not None
+    target = _located(model.origin.path, source.file, model.origin.allowed)
+    table = read_data_set(read_bytes(target, TABLE_LIMIT), where=str(target))
+    columns = {override_key(str(head)): table[head].dropna() for head in table}
+    name, subscripts = split_key(source.tab)
+    for elements in product(*_coordinates(model, subscripts).values()):
+        key = override_key(flat_name(name, elements))
+        if key not in columns:
+            reason = f"reads {source.file!r}, which has no {key!r}; bring a data set that has it"
+            raise EquationError(model.name, variable.label, reason)
+        known = columns[key]
+        place = max(int(np.searchsorted(known.index, float(source.cell), side="right")) - 1, 0)
+        yield float(known.iloc[place]) if len(known) else math.nan
 
 
 def _unread(source: External, problem: Exception) -> str:
