@@ -15,7 +15,6 @@ first, as for an area under a curve. ``at = "start"`` and ``at = "end"`` take on
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from itertools import chain, product
 from typing import Literal
 
@@ -175,12 +174,18 @@ def _with_sums(
         Auxiliary(
             name=f"{_prefix(model)}_{place}",
             label=f"{section.where} sum {place}",
-            pieces=(Piece(reduce(lambda whole, part: Binary("+", whole, part), parts)),),
+            pieces=(Piece(_sum(parts)),),
         )
         for place, parts in enumerate(sums.values())
     ]
     payoffs = [Payoff(made.name, at, times_step, times) for made, times in zip(added, sums, strict=True)]
     return _with(model, added), tuple(payoffs)
+
+
+def _sum(parts: Sequence[Expr]) -> Expr:
+    """Halves of halves: a row of thousands would be nested as deep."""
+    half = len(parts) // 2
+    return Binary("+", _sum(parts[:half]), _sum(parts[half:])) if half else parts[0]
 
 
 def _with(model: Model, added: Sequence[Variable]) -> Model:
