@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.read.vensim.data_sets import read_data_set
 from cipark_sd.simulations.simulation import simulate
@@ -109,6 +109,36 @@ def test_an_array_has_its_elements_the_last_subscript_first(tmp_path: Path, writ
     text = "Region: north, south end ~~|\nKind: a, b, c ~~|\nseen[Region, Kind] ~~|\nx = seen[south end, b] ~~|\n"
     run = simulate(read_model(write_mdl(text), series=[tmp_path / "a.vdf"]), {"FINAL TIME": 1}, save=["x"])
     assert float(run["x"][-1]) == 41
+
+
+def test_constants_are_read_from_a_data_set_at_a_time(tmp_path: Path, write_mdl: Callable[..., Path]) -> None:
+    """Before the first time the first value, else the last one up to it; ranges are those of the model."""
+    courses = {("north",): [1.0, 2, 3], ("south",): [10.0, NAN, 30], ("west",): [7.0, 8, 9]}
+    raw = _data_set([2, 4, 6], {"Base Rate": courses, "mean": [5, 6, 7]}, {"Any": ["north", "south", "west"]})
+    (tmp_path / "a.vdf").write_bytes(raw)
+    path = write_mdl(
+        "Region: north, south ~~|\nFile :IS: 'A.vdf' ~~|\n"
+        "rate[Region] = GET VDF CONSTANTS(File, 'base rate[Region]', 5) ~~|\n"
+        "early[Region] = GET VDF CONSTANTS('a.vdf', 'base rate[Region]', 1) ~~|\n"
+        "late = GET VDF CONSTANTS('a.vdf', 'base rate[west]', 60) ~~|\n"
+        "mean = GET VDF CONSTANTS('a.vdf', 'mean', 2) ~~|\n"
+        "x[Region] = rate[Region] + 100 * early[Region] + 10000 * late + 100000 * mean ~~|\n"
+    )
+    run = simulate(read_model(path), {"FINAL TIME": 1}, save=["x"])
+    assert run["x"].values[0].tolist() == [590102, 591010]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("base", "which has no 'base'"), ("rate[Region]", "has 1 elements, and 'rate.Region.' 2")]
+)
+def test_constants_that_a_data_set_does_not_have_are_told(
+    tmp_path: Path, write_mdl: Callable[..., Path], name: str, message: str
+) -> None:
+    courses = {("north",): [1.0], ("south",): [2.0]}
+    (tmp_path / "a.vdf").write_bytes(_data_set([0], {"rate": courses}, {"Region": ["north", "south"]}))
+    path = write_mdl(f"Region: north, south ~~|\nm = GET VDF CONSTANTS('a.vdf', '{name}', 0) ~~|\n")
+    with pytest.raises(CiparkError, match=message):
+        simulate(read_model(path), {"FINAL TIME": 1})
 
 
 def test_what_is_cut_off_or_of_another_layout_is_refused() -> None:
