@@ -21,7 +21,6 @@ from typing import Any
 
 from cipark_sd.language.read.vensim.search_controls import read_search_control
 
-ROOT = Path(__file__).resolve().parent.parent
 CASES = Path(__file__).with_suffix(".toml")
 PROBLEMS = Path(__file__).with_suffix("")
 HEAD = """# Published calibrations
@@ -44,14 +43,14 @@ COLUMNS = (
 
 def _measured(arguments: Sequence[str], folder: Path) -> tuple[Mapping[str, Any], str, float, float]:
     """What a command says as JSON, or in words where it fails; its processor time and its memory in MB."""
-    with tempfile.TemporaryFile("w+") as told, tempfile.TemporaryFile("w+") as problems:
+    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as problems:
         command = [sys.executable, "-m", "cipark_sd", *arguments, "--json"]
-        process = subprocess.Popen(command, cwd=folder, stdout=told, stderr=problems, text=True)
+        process = subprocess.Popen(command, cwd=folder, stdout=printed, stderr=problems, text=True)
         _, _, used = os.wait4(process.pid, 0)
-        for file in (told, problems):
+        for file in (printed, problems):
             file.seek(0)
-        said, problem = told.read(), problems.read()
-    facts = json.loads(said) if said.startswith("{") else {}
+        text, problem = printed.read(), problems.read()
+    facts = json.loads(text) if text.startswith("{") else {}
     return facts, problem, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
@@ -72,7 +71,7 @@ def _files(case: Mapping[str, Any], repositories: Path, folder: Path) -> None:
 def run(case: Mapping[str, Any], repositories: Path, folder: Path) -> dict[str, Any]:
     """All numbers of a case."""
     _files(case, repositories, folder)
-    done: dict[str, Any] = {}
+    numbers: dict[str, Any] = {}
     study = folder
     if "problem" in case:
         (folder / "problem.toml").write_bytes((PROBLEMS / case["problem"]).read_bytes())
@@ -83,57 +82,57 @@ def run(case: Mapping[str, Any], repositories: Path, folder: Path) -> dict[str, 
             return {"refused": problem.strip()}
         payoffs = facts["payoffs_at_start"]
         chosen = payoffs[facts["chosen"]]
-        done |= {"n": facts["parameters"], "seconds": [seconds], "memory": memory, "theirs": facts["theirs"]}
-        done |= {"at_theirs": chosen, "other": [value for value in payoffs.values() if value != chosen]}
+        numbers |= {"n": facts["parameters"], "seconds": [seconds], "memory": memory, "theirs": facts["theirs"]}
+        numbers |= {"at_theirs": chosen, "other": [value for value in payoffs.values() if value != chosen]}
         if results := [name for name in case["new_study"] if name.endswith(".out")]:
-            done["simulations"] = read_search_control(folder / results[-1]).n_simulations
+            numbers["simulations"] = read_search_control(folder / results[-1]).n_simulations
         if case.get("log_density"):
             text = (study / "problem.toml").read_text(encoding="utf-8")
             marked = text.replace("# log_density = true", "log_density = true")
             (study / "problem.toml").write_text(marked, encoding="utf-8")
     if "fit" not in case:
-        return done
+        return numbers
     facts, problem, seconds, memory = _measured(["calibrate", str(study), *case["fit"], "-o", "out"], folder)
     if not facts:
-        return done | {"refused": problem.strip()}
-    done["seconds"] = [*done.get("seconds", []), seconds]
-    done["memory"] = max(memory, done.get("memory", 0.0))
+        return numbers | {"refused": problem.strip()}
+    numbers["seconds"] = [*numbers.get("seconds", []), seconds]
+    numbers["memory"] = max(memory, numbers.get("memory", 0.0))
     if "payoff" in facts:
-        done |= {"ours": facts["payoff"], "points": facts["points"], "at_bound": len(facts["at_bound"])}
+        numbers |= {"ours": facts["payoff"], "points": facts["points"], "at_bound": len(facts["at_bound"])}
         with (folder / "out" / "constants.csv").open(encoding="utf-8") as table:
             rows = list(csv.DictReader(table))
         if "rhat" in rows[0]:
-            done["rhat"] = max(float(row["rhat"]) for row in rows)
-            done["ess"] = min(float(row[size]) for row in rows for size in ("ess_bulk", "ess_tail"))
-        return done
+            numbers["rhat"] = max(float(row["rhat"]) for row in rows)
+            numbers["ess"] = min(float(row[size]) for row in rows for size in ("ess_bulk", "ess_tail"))
+        return numbers
     fit = json.loads((folder / "out" / "fit.json").read_text(encoding="utf-8"))
-    done |= {"n": len(fit["parameters"]), "ours": fit["log_likelihood"]}
-    done["posterior"] = {name: [fit["posterior"][name][key] for key in ("mean", "low_95", "high_95")]
+    numbers |= {"n": len(fit["parameters"]), "ours": fit["log_likelihood"]}
+    numbers["posterior"] = {name: [fit["posterior"][name][key] for key in ("mean", "low_95", "high_95")]
                          for name in case.get("theirs", ())}  # fmt: skip
-    return done
+    return numbers
 
 
-def _row(case: Mapping[str, Any], done: Mapping[str, Any]) -> str:
+def _row(case: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
     def number(key: str, spelling: str = ",.2f") -> str:
-        return "" if done.get(key) is None else format(done[key], spelling)
+        return "" if numbers.get(key) is None else format(numbers[key], spelling)
 
     cells = [case["name"], number("n", "d"), number("theirs", ",.10g"), number("at_theirs"), number("ours")]
     cells += [number("simulations", ",d"), number("points", ",d")]
-    cells += [", ".join(f"{seconds:.0f}" for seconds in done.get("seconds", [])), number("memory", ".0f")]
+    cells += [", ".join(f"{seconds:.0f}" for seconds in numbers.get("seconds", [])), number("memory", ".0f")]
     return f"| {' | '.join(cells)} |"
 
 
-def _notes(case: Mapping[str, Any], done: Mapping[str, Any]) -> str:
+def _notes(case: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
     words = [f"**{case['name']}.** {case['title']}; `{case['repository']}` at `{case['commit'][:7]}`."]
-    if "refused" in done:
-        words.append(f"Refused: {done['refused']}")
-    if done.get("other"):
-        words.append(f"Read the other way the payoff at their optimum is {done['other'][0]:,.2f}.")
-    if "at_bound" in done:
-        words.append(f"At our optimum {done['at_bound']} of {done['n']} constants lie on a bound.")
-    if "rhat" in done:
-        words.append(f"Posterior: R-hat at most {done['rhat']:.3f}, effective sizes at least {done['ess']:,.0f}.")
-    for name, (mean, low, high) in done.get("posterior", {}).items():
+    if "refused" in numbers:
+        words.append(f"Refused: {numbers['refused']}")
+    if numbers.get("other"):
+        words.append(f"Read the other way the payoff at their optimum is {numbers['other'][0]:,.2f}.")
+    if "at_bound" in numbers:
+        words.append(f"At our optimum {numbers['at_bound']} of {numbers['n']} constants lie on a bound.")
+    if "rhat" in numbers:
+        words.append(f"Posterior: R-hat at most {numbers['rhat']:.3f}, effective sizes at least {numbers['ess']:,.0f}.")
+    for name, (mean, low, high) in numbers.get("posterior", {}).items():
         words.append(f"{name} {mean:.4g} ({low:.4g} to {high:.4g}), theirs {case['theirs'][name]:g}.")
     return " ".join([*words, case["says"]])
 
@@ -143,19 +142,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", default="")
-    parser.add_argument("--kept", type=Path, default=ROOT / "docs/results/published.json")
+    parser.add_argument("--kept", type=Path, default=Path("published.json"))
     parser.add_argument("--page", type=Path)
     chosen = parser.parse_args()
     cases = tomllib.loads(CASES.read_text(encoding="utf-8"))["case"]
-    kept = json.loads(chosen.kept.read_text(encoding="utf-8")) if chosen.kept.is_file() else {}
+    by_case = json.loads(chosen.kept.read_text(encoding="utf-8")) if chosen.kept.is_file() else {}
     for case in cases:
-        if case["name"] in (chosen.only.split(",") if chosen.only else set(kept) ^ {case["name"] for case in cases}):
+        if case["name"] in (chosen.only.split(",") if chosen.only else set(by_case) ^ {case["name"] for case in cases}):
             with tempfile.TemporaryDirectory() as folder:
-                kept[case["name"]] = run(case, chosen.folder.resolve(), Path(folder))
-            chosen.kept.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+                by_case[case["name"]] = run(case, chosen.folder.resolve(), Path(folder))
+            chosen.kept.write_text(json.dumps(by_case, indent=1) + "\n", encoding="utf-8")
     if chosen.page is not None:
-        rows = [_row(case, kept[case["name"]]) for case in cases]
-        notes = [_notes(case, kept[case["name"]]) for case in cases]
+        rows = [_row(case, by_case[case["name"]]) for case in cases]
+        notes = [_notes(case, by_case[case["name"]]) for case in cases]
         head = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
         text = HEAD + "\n".join([*head, *rows, "", "\n\n".join(notes)])
         chosen.page.write_text(text + "\n", encoding="utf-8")

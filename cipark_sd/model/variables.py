@@ -22,11 +22,6 @@ class External:
     cell: str
     row_or_col: str = ""
 
-    @property
-    def recorded(self) -> bool:
-        """Whether the file is a data set of Vensim's."""
-        return self.file.lower().endswith(".vdf")
-
 
 @dataclass(frozen=True, slots=True)
 class Piece:

@@ -171,8 +171,6 @@ def external_contents(path: Path, files: Sequence[str], allowed: Sequence[Path])
 
 
 _InFiles = Constant | Lookup | Series
-#: For each combination of elements a number, or points as a table.
-_Read = list[tuple[tuple[str, ...], Any]]
 
 
 def read_externals(model: Model, tags: Mapping[str, Path] | None = None) -> Model:
@@ -235,15 +233,9 @@ def _pieces(model: Model, variable: _InFiles, piece: Any, source: External, *, n
 
 def _values(
     model: Model, variable: _InFiles, piece: ExternalPiece | TablePiece, source: External, *, named: bool
-) -> _Read:
+) -> list[tuple[tuple[str, ...], Any]]:
     """For each combination of elements of a piece its number, or its points as a table."""
     coords = _coordinates(model, piece.subscripts)
-    if source.recorded:
-        places, numbers = list(product(*coords.values())), list(_recorded(model, variable, source))
-        if len(places) != len(numbers):
-            reason = f"has {len(places)} elements, and {source.tab!r} {len(numbers)}; give both the same ranges"
-            raise EquationError(model.name, variable.label, reason)
-        return _told(model, variable, source, list(zip(places, numbers, strict=True)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -252,53 +244,27 @@ def _values(
             raise
         except Exception as problem:  # PySD and openpyxl raise whatever comes up in a damaged or missing file
             raise EquationError(model.name, variable.label, _unread(source, problem)) from None
-    result: _Read = []
+    result: list[tuple[tuple[str, ...], Any]] = []
+    lacking: list[tuple[str, ...]] = []
     for elements in product(*coords.values()):
         place = dict(zip(coords, elements, strict=True))
         if isinstance(variable, Constant):
-            result.append((elements, float(array.loc[place]) if coords else float(array)))
+            number = float(array.loc[place]) if coords else float(array)
+            result.append((elements, number))
+            lacking += [elements] if math.isnan(number) else []
             continue
         along = array.dims[0]
         section = array.loc[place] if coords else array
         x, y = np.asarray(section[along].values, dtype=float), np.asarray(section.values, dtype=float)
         known = ~np.isnan(y)
         result.append((elements, Table(tuple(x[known].tolist()), tuple(y[known].tolist()))))
-    return _told(model, variable, source, result)
-
-
-def _told(model: Model, variable: _InFiles, source: External, read: _Read) -> _Read:
-    """The same, after a warning of elements that have no number."""
-    lacking = [elements for elements, value in read if isinstance(value, float) and math.isnan(value)]
     if lacking:
         shown = repr(model.label(variable, lacking[0])) + (
             f" and {len(lacking) - 1} more elements" if lacking[1:] else ""
         )
-        reason = f"{source.file!r}, {source.tab!r}, from {source.cell!r}, has no number of {shown}"
+        reason = f"{source.file!r}, tab {source.tab!r}, from {source.cell!r}, has no number in the cell of {shown}"
         warnings.warn(f"{model.name}: {reason}, which is NaN; write one there", stacklevel=2)
-    return read
-
-
-def _recorded(model: Model, variable: _InFiles, source: External) -> Iterator[float]:
-    """Numbers of a variable of a data set at a time, or at the one before it; before all times the first one.
-
-    Ranges of its name are those of the model. Source: Vensim's reference manual, fn_get_vdf_constants, which does not
-    say what counts between two times.
-    """
-    from cipark_sd.language.read.vensim.data_sets import read_data_set
-
-    assert model.origin is not None
-    target = _located(model.origin.path, source.file, model.origin.allowed)
-    table = read_data_set(read_bytes(target, TABLE_LIMIT), where=str(target))
-    columns = {override_key(str(head)): table[head].dropna() for head in table}
-    name, subscripts = split_key(source.tab)
-    for elements in product(*_coordinates(model, subscripts).values()):
-        key = override_key(flat_name(name, elements))
-        if key not in columns:
-            reason = f"reads {source.file!r}, which has no {key!r}; bring a data set that has it"
-            raise EquationError(model.name, variable.label, reason)
-        known = columns[key]
-        place = max(int(np.searchsorted(known.index, float(source.cell), side="right")) - 1, 0)
-        yield float(known.iloc[place]) if len(known) else math.nan
+    return result
 
 
 def _unread(source: External, problem: Exception) -> str:
@@ -324,6 +290,8 @@ def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[
     from pysd.py_backend.external import ExtConstant, ExtData, ExtLookup
 
     assert model.origin is not None
+    if source.file.lower().endswith(".vdf"):
+        return _recorded(model, variable, source, coords)
     if source.file.startswith("?"):
         # Vensim resolves a tag in its settings, for which its file format is not published
         feature = f"a file behind the tag {source.file!r}"
@@ -346,3 +314,32 @@ def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[
             reader = ExtData(*place, source.row_or_col, source.cell, "raw", *there)
     reader.initialize()
     return reader.data
+
+
+def _recorded(model: Model, variable: _InFiles, source: External, coords: Mapping[str, list[str]]) -> Any:
+    """Numbers of a variable of a data set at a time, or at the one before it; before all times the first one.
+
+    Ranges of its name are those of the model. Source: Vensim's reference manual, fn_get_vdf_constants, which does not
+    say what counts between two times.
+    """
+    import xarray as xr
+
+    from cipark_sd.language.read.vensim.data_sets import read_data_set
+
+    assert model.origin is not None
+    target = _located(model.origin.path, source.file, model.origin.allowed)
+    table = read_data_set(read_bytes(target, TABLE_LIMIT), where=str(target))
+    columns = {override_key(str(head)): table[head].dropna() for head in table}
+    name, subscripts = split_key(source.tab)
+    keys = [override_key(flat_name(name, elements)) for elements in product(*_coordinates(model, subscripts).values())]
+    lacking = [key for key in keys if key not in columns]
+    shape = tuple(map(len, coords.values()))
+    if lacking or math.prod(shape) != len(keys):
+        has_not = f"has no {lacking[0]!r}" if lacking else f"has {len(keys)} elements of it for {math.prod(shape)}"
+        reason = f"reads {source.tab!r} of {source.file!r}, which {has_not}; bring a data set that has it"
+        raise EquationError(model.name, variable.label, reason)
+    last = [max(int(np.searchsorted(columns[key].index, float(source.cell), side="right")) - 1, 0) for key in keys]
+    numbers = [
+        columns[key].iloc[place] if len(columns[key]) else math.nan for key, place in zip(keys, last, strict=True)
+    ]
+    return xr.DataArray(np.reshape(numbers, shape), coords, tuple(coords))

@@ -183,8 +183,8 @@ def _source(expr: Expr, reader: Reader) -> _Right:
             texts = [a.value if isinstance(a, Text) else a for a in named if isinstance(a, Text | str)]
             if len(texts) != len(arguments) or len(texts) != _TEXTS[kind]:
                 spelling = function.upper().replace("_", " ")
-                what = "file, variable and a time" if match.group(2) else "file, tab, cells"
-                raise SyntaxProblem(0, f"{spelling} takes {_TEXTS[kind]} texts in single quotes: {what}")
+                arguments_named = "file, variable and a time" if match.group(2) else "file, tab, cells"
+                raise SyntaxProblem(0, f"{spelling} takes {_TEXTS[kind]} texts in single quotes: {arguments_named}")
             file, tab, *along, cell = texts
             return _Source(kind, External(file, tab, cell, *along))
         case _:

@@ -129,7 +129,7 @@ def test_constants_are_read_from_a_data_set_at_a_time(tmp_path: Path, write_mdl:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("base", "which has no 'base'"), ("rate[Region]", "has 1 elements, and 'rate.Region.' 2")]
+    ("name", "message"), [("base", "which has no 'base'"), ("rate[Region]", "has 2 elements of it for 1")]
 )
 def test_constants_that_a_data_set_does_not_have_are_told(
     tmp_path: Path, write_mdl: Callable[..., Path], name: str, message: str
