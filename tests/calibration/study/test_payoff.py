@@ -242,3 +242,43 @@ def test_a_study_with_a_payoff_is_fitted_by_the_command_alone(tmp_path: Path) ->
         _ = study.density
     with pytest.raises(CiparkError, match="has no data"):
         study.fit()
+
+
+RANGED = MODEL.replace(
+    "S: A, B ~~|",
+    "S: A, B ~~|\nPart: p, q, r ~~|\nk[Part] = 1 ~~|\ny[Part] = 2, 4, 9 ~~|\nfit[Part] = -(k[Part] - y[Part])^2 / 2 ~~|",
+)
+
+
+def _ranged(folder: Path, keys: str, name: str = "k[Part]") -> Path:
+    (folder / "model.mdl").write_text(RANGED)
+    payoff = '[[payoff]]\nname = "fit"\nvariable = "fit[Part]"\nat = "end"\n'
+    parameter = f'[[parameter]]\nname = "{name}"\neach = true\nbounds = [0, 20]\n{keys}\n'
+    method = '[method]\nestimate = "map"\nlog_density = true\nstarts = 2\nfast_starts = 2\n'
+    (folder / "problem.toml").write_text(f'[model]\nfile = "model.mdl"\n{payoff}{parameter}{method}')
+    return folder
+
+
+def test_a_parameter_of_a_range_is_one_for_each_element(tmp_path: Path) -> None:
+    done = cipark("calibrate", _ranged(tmp_path, ""), "--fast", "--no-profiles", "--json", "-o", tmp_path / "out")
+    assert json.loads(done.output)["optimum"] == pytest.approx({"k[p]": 2, "k[q]": 4, "k[r]": 9}, abs=1e-5)
+
+
+def test_a_prior_across_elements_is_a_normal_around_what_is_typical(tmp_path: Path) -> None:
+    study = read_study(_ranged(tmp_path, 'pooled = "partial"\nbetween = { family = "half-normal", sd = 2 }'))
+    names = ["k Typical", "k Spread", "k Deviation[p]", "k Deviation[q]", "k Deviation[r]"]
+    assert list(study.density.names) == names
+    at = np.array([5.0, 1.5, -1.0, 0.2, 2.0])
+    value, gradient = study.density.value_and_gradient(at)
+    away = at[0] + at[1] * at[2:] - [2, 4, 9]
+    prior = norm.logpdf(at[2:]).sum() + np.log(2) + norm.logpdf(at[1], 0, 2) - np.log(20)
+    assert value == pytest.approx(-(away**2).sum() / 2 + prior)
+    by_spread = -(away * at[2:]).sum() - at[1] / 4
+    assert gradient == pytest.approx([-away.sum(), by_spread, *(-away * at[1] - at[2:])])
+
+
+@pytest.mark.parametrize("name", ["k[p]", "w"])
+def test_a_prior_across_elements_needs_a_whole_range(tmp_path: Path, name: str) -> None:
+    study = _ranged(tmp_path, 'pooled = "partial"\nbetween = { family = "half-normal", sd = 2 }', name)
+    with pytest.raises(CiparkError, match="all elements of a constant of one range"):
+        read_problem(study, maximised=True)
