@@ -24,7 +24,7 @@ BUDGETS = {
     "cipark_sd/data": 1050,
     "cipark_sd/engines": 2975,
     "cipark_sd/execution": 450,
-    "cipark_sd/language": 5275,
+    "cipark_sd/language": 5325,
     "cipark_sd/model": 1050,
     "cipark_sd/pages": 4375,
     "cipark_sd/simulations": 750,
@@ -38,7 +38,7 @@ BUDGETS = {
     "calibration/new_study": 2350,
     "calibration/noise": 1125,
     "calibration/report": 2850,
-    "calibration/study": 2825,
+    "calibration/study": 2900,
 }
 #: A function of more lines without its docstring, or with more parameters beside ``self``, says why in a comment above.
 LONGEST, MOST_PARAMETERS = 80, 7

@@ -62,14 +62,15 @@ def _of_optimizer(request: Request) -> Result:
     made = from_optimizer(request)
     theirs = "" if made.theirs is None else f"; theirs {made.theirs:,.10g}"
     start = "payoff at the start" if made.theirs is None else "their optimum, our payoff:"
-    printed = [
-        f"{made.folder}: a study that maximises a payoff over {made.n_parameters} constants",
-        *(
-            f"  {start} {value:,.6f} as {reading}{theirs if reading == made.chosen else ''}"
-            for reading, value in made.payoffs.items()
-        ),
-        f"  the study takes {made.chosen}{'' if made.theirs is None else ', which is closer to theirs'}",
-    ]
+    # a payoff that is summed over steps
+    is_read_twice = len(made.payoffs) > 1
+    printed = [f"{made.folder}: a study that maximises a payoff over {made.n_parameters} constants"]
+    for reading, value in made.payoffs.items():
+        how = f" as {reading}" if is_read_twice else ""
+        printed.append(f"  {start} {value:,.6f}{how}{theirs if reading == made.chosen else ''}")
+    if is_read_twice:
+        closer = "" if made.theirs is None else ", which is closer to theirs"
+        printed.append(f"  the study takes {made.chosen}{closer}")
     if made.not_used:
         options_of_theirs = [f"{key}={value}" for key, value in made.not_used.items()]
         printed.append(f"  options of their optimizer that are not used: {', '.join(options_of_theirs)}")

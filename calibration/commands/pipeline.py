@@ -132,9 +132,8 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         if problem.payoff and not problem.method.log_density:
             return
         # nothing is judged by such a step: the answer is to fit with another, and needs no search more
-        if settings.profiles and not made.is_unjudged:
-            profiles, optimum = profiles_of_parameters(optimum, checkpoints, bars, pool)
-            made = replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.origin)
+        if settings.profiles and not made.is_unjudged and not problem.payoff:
+            made, optimum = _profiled(made, checkpoints, bars, pool)
             yield made
         is_asked_for = bool(settings.posterior or problem.pools)
         if made.is_unjudged:
@@ -146,13 +145,15 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
             yield (made := replace(made, draws=drawn if shown else None, unsampled=why))
         # draws that can be trusted give each number with its interval: a profile would be a second one
         is_sampled = made.draws is not None and made.draws.sampled.converged
+        if problem.payoff:
+            # it has no numbers that PySD, failing draws or half the step could be set against
+            if settings.profiles and not is_sampled:
+                yield _profiled(made, checkpoints, bars, pool)[0]
+            return
         if settings.profiles and not is_sampled and not made.is_unjudged:
             predictions, optimum = profiles_of_predictions(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.origin)
             yield made
-        if problem.payoff:
-            # it has no numbers that PySD, failing draws or half the step could be set against
-            return
     # a profile may have reached a better optimum
     if optimum.moved:
         made = replace(made, step_shift=_step_shift(optimum, settings))
@@ -194,6 +195,12 @@ def _with_a_step_that_serves(
         raise
     _tell_impossible(density)
     return made, checkpoints
+
+
+def _profiled(made: Calibration, checkpoints: Checkpoints, bars: Bars, pool: Pool) -> tuple[Calibration, Optimum]:
+    """With the profile of each parameter, and the optimum, which one of them may have moved."""
+    profiles, optimum = profiles_of_parameters(made.optimum, checkpoints, bars, pool)
+    return replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.origin), optimum
 
 
 def _tell_impossible(density: Posterior) -> None:

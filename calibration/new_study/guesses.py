@@ -23,7 +23,7 @@ class NewStudy:
     """A study that was written, with what was guessed.
 
     ``inputs`` drive the model. ``notes`` say what was done to the rows, ``scaled`` what to the numbers of a column.
-    ``beside`` names elements whose number stands beside an equation, which no fit can set.
+    ``beside`` names elements whose number stands beside an equation, which a study sets by its name.
     """
 
     folder: Path
@@ -92,8 +92,8 @@ def guesses(study: NewStudy) -> Iterator[Guess]:
         names, values = zip(*((part.name, plain(part.value)) for part in held if part.why == why), strict=True)
         yield Guess(_some(names), "held", f"at {_some(values)}", why, "a [[parameter]]")
     if study.beside:
-        why = "beside an equation for another element, so that no fit can set it"
-        yield Guess(", ".join(study.beside), "left", "-", why, "a constant of its own in the model")
+        why = "a number beside an equation for another element"
+        yield Guess(", ".join(study.beside), "left", "-", why, "[[parameter]] or [[fixed]] of this name")
 
 
 def _some(names: Sequence[str], most: int = 5) -> str:

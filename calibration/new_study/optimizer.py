@@ -24,13 +24,15 @@ from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.data.scenarios import Override, Scenario, written
 from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.changes_files import as_scenario
-from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.read.model_file import read_model, with_series
 from cipark_sd.language.read.vensim.payoff_files import PayoffElement, read_payoff
 from cipark_sd.language.read.vensim.search_controls import SearchControl, SearchRange, read_search_control
 from cipark_sd.model.model import Model
 
 #: When an element counts, by the letters of its type: a policy of a step, of the final or of the initial time.
 _TIMES = {"": "each step", "F": "end", "I": "start"}
+#: What a calibration adds at each datum; a weight is 1 over the noise, its sd, its variance, or its scale.
+_DISTRIBUTIONS = {"": "squares", "G": "normal", "K": "normal by variance", "R": "laplace", "P": "poisson"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def from_optimizer(request: Request) -> OptimizerStudy:
     folder = request.output or Path(file_name(request.payoff.stem))
     check_free(folder, force=request.force)
     path = located(request.model)
-    model = read_model(path, allow_files=request.allow_files, series=request.series)
+    model = read_model(path, allow_files=request.allow_files)
+    model = with_series(model, request.series, where="--series", compared=True)
     elements, control = read_payoff(request.payoff), read_search_control(request.control)
     changed = Scenario()
     results = [file for file in request.scenarios if file.suffix.lower() == ".out"]
@@ -108,7 +111,8 @@ def _at_start(problem: CalibrationProblem) -> dict[str, float]:
         [[m if p.start is None else p.start for p, m in zip(problem.space, problem.space.medians, strict=True)]]
     )
     payoffs = {}
-    for reading, times_step in ((PLAIN, False), (TIMES_STEP, True)):
+    is_summed = any(p.at == "each step" for p in problem.payoff)
+    for reading, times_step in ((PLAIN, False), (TIMES_STEP, True))[: 1 + is_summed]:
         payoff = tuple(replace(p, times_step=times_step and p.at == "each step") for p in problem.payoff)
         density = posterior(replace(problem, payoff=payoff), choose("native"))
         payoffs[reading] = float(density.log_likelihood(start)[0])
@@ -127,17 +131,22 @@ def _payoff(
     elements: Sequence[PayoffElement], file: str, problems: list[CiparkError], *, times_step: bool
 ) -> Iterator[str]:
     for element in elements:
-        where = f"{file}:{element.line}"
-        if element.kind == "calibration" or element.modifiers not in _TIMES:
-            expected = (
-                "*P, *PF, *PI, *R or *RI: what compares with data is an [[observation]], by new-study and a table"
-            )
+        where, letters = f"{file}:{element.line}", element.modifiers
+        known, is_data = (_DISTRIBUTIONS, True) if element.kind == "calibration" else (_TIMES, False)
+        says = known.get(letters.replace("L", "", 1))
+        if says is None or (letters == "P" and element.weight != 1.0):
+            expected = "*P or *R, with I or F, or *C, with G, K, R or with P and a weight of 1; L beside each"
             problems.append(InvalidValue("the type", element.type, expected, where=where))
             continue
         weight = repr(element.weight) if isinstance(element.weight, float) else toml(str(element.weight))
-        at = _TIMES[element.modifiers]
-        keys = {"name": toml(where), "variable": toml(str(element.variable)), "weight": weight, "at": toml(at)}
-        yield block("\n[[payoff]]", **keys | ({"times_step": "true"} if times_step and at == "each step" else {}))
+        keys = {"name": toml(where), "variable": toml(str(element.variable)), "weight": weight}
+        if is_data:
+            keys |= {"data": toml(str(element.data or element.variable)), "distribution": toml(says)}
+        else:
+            keys |= {"at": toml(says)} | ({"times_step": "true"} if times_step and says == "each step" else {})
+        yield block("\n[[payoff]]", **keys | ({"log": "true"} if "L" in letters else {}))
+        if is_data and says == "squares" and isinstance(element.weight, float) and element.weight > 0:
+            yield f'# as a log density: distribution = "normal", weight = {1 / element.weight:.10g} (the sd)'
 
 
 def _searched(model: Model, control: SearchControl) -> dict[str, tuple[str, SearchRange]]:

@@ -29,7 +29,7 @@ The model gets a constant for each, and the value of a group where the constant 
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -38,6 +38,7 @@ import numpy as np
 from calibration.noise.priors import Normal, Prior, Scale, from_scale, to_scale
 from calibration.study.observations import Observation, Prediction, Quantity, Term, read_otherwise
 from calibration.study.parameters import Aim, Parameter, ParameterSpace
+from calibration.study.payoff import expanded
 from calibration.study.sections import Pooling, constants_set
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
@@ -170,7 +171,8 @@ def differing_names(model: Model, groups: Sequence[Group], read: Sequence[tuple[
 
     Parameters
     ----------
-    read : pairs of Parameter and Pooling
+    read : triples of Parameter, Pooling and bool
+        The last says that there is one for each element of what the parameter names.
         Those that are not common are constants of each group.
 
     Returns
@@ -281,7 +283,7 @@ class Pool:
 
 
 def pooled_parameters(
-    read: Sequence[tuple[Parameter, Pooling]],
+    read: Sequence[tuple[Parameter, Pooling, bool]],
     groups: Sequence[Group],
     informed: Collection[str],
     model: Model,
@@ -291,7 +293,8 @@ def pooled_parameters(
 
     Parameters
     ----------
-    read : pairs of Parameter and Pooling
+    read : triples of Parameter, Pooling and bool
+        The last says that there is one for each element of what the parameter names.
     informed : collection of str
         Groups with a fitted row. Nothing is estimated of another one: its values are those of a new group.
     problems : list of CiparkError
@@ -299,8 +302,11 @@ def pooled_parameters(
     """
     parameters: list[Parameter] = []
     pools: list[Pool] = []
-    for parameter, pooling in read:
-        if pooling == "common":
+    for parameter, pooling, each in read:
+        elements = expanded(model, parameter.name) if each else []
+        if each and isinstance(pooling, str):
+            parameters += [replace(parameter, name=element) for element in elements]
+        elif pooling == "common":
             parameters.append(parameter)
         elif parameter.target == "noise":
             expected, how = "'common' for a parameter of the noise", "none" if pooling == "none" else "partial"
@@ -311,8 +317,12 @@ def pooled_parameters(
                 for group in groups
             ]
         else:
-            pool = _pool(parameter, pooling, groups, informed)
-            problems += _pool_problems(pool, model)
+            uses = {group.name: _use(parameter, group, informed) for group in groups}
+            if each:
+                uses = {split_name(element)[1][0]: parameter.use for element in elements if "[" in element}
+                parameter = replace(parameter, name=split_name(parameter.name)[0])
+            pool = _pool(parameter, pooling, uses)
+            problems += _pool_problems(pool, model, each=each)
             pools.append(pool)
             parameters += (pool.typical, pool.size, *pool.innovations)
     return tuple(parameters), tuple(pools)
@@ -322,27 +332,30 @@ def _use(parameter: Parameter, group: Group, informed: Collection[str]) -> Aim:
     return parameter.use if group.name in informed else "PRI"
 
 
-def _pool(parameter: Parameter, between: Prior, groups: Sequence[Group], informed: Collection[str]) -> Pool:
+def _pool(parameter: Parameter, between: Prior, uses: Mapping[str, Aim]) -> Pool:
     name = parameter.name
     why = f"how much groups differ in {name}, as an sd on the scale {parameter.scale}"
     size = Parameter(f"{name} Spread", between, 0.0, math.inf, between.natural, use=parameter.use, why=why)
     deviations = tuple(
         Parameter(
-            element_of(f"{name} Deviation", group.name),
+            element_of(f"{name} Deviation", group),
             Normal(0.0, 1.0),
-            use=_use(parameter, group, informed),
-            why=f"{group.name} beside the typical group, in sds between groups",
+            use=use,
+            why=f"{group} beside the typical group, in sds between groups",
         )
-        for group in groups
+        for group, use in uses.items()
     )
     typical = replace(parameter, name=f"{name} Typical")
-    return Pool(name, parameter.scale, typical, size, tuple(group.name for group in groups), deviations)
+    return Pool(name, parameter.scale, typical, size, tuple(uses), deviations)
 
 
-def _pool_problems(pool: Pool, model: Model) -> list[CiparkError]:
+def _pool_problems(pool: Pool, model: Model, *, each: bool = False) -> list[CiparkError]:
     where = f"parameter {pool.name!r}"
     variable = model.by_name.get(canonical(pool.name))
-    if split_name(pool.name)[1] or (variable is not None and variable.dims):
+    size = model.n_elements(variable) if variable is not None and len(variable.dims) == 1 else 0
+    if each and not (isinstance(variable, Constant) and len(pool.groups) == size > 0):
+        return [InvalidValue("pooled", "partial", "all elements of a constant of one range", where=where)]
+    if not each and (split_name(pool.name)[1] or (variable is not None and variable.dims)):
         return [InvalidValue("pooled", "partial", "a constant or a stock without subscripts", where=where)]
     added = (pool.typical.name, pool.size.name, f"{pool.name} Deviation")
     return [
@@ -376,8 +389,10 @@ def _with_pool(model: Model, pool: Pool) -> Model:
         # the reader of parameters says what is wrong with such a name
         return model
 
+    dims = variable.dims or (RANGE,)
+
     def constant(label: str, *, ranged: bool = False) -> Constant:
-        subscripts = (RANGE,) if ranged else ()
+        subscripts = dims if ranged else ()
         piece = Piece(Const(0.0), subscripts)
         return Constant(name=canonical(label), label=label, units="Dmnl", dims=subscripts, pieces=(piece,))
 
@@ -387,14 +402,14 @@ def _with_pool(model: Model, pool: Pool) -> Model:
         constant(pool.size.name),
         constant(deviation, ranged=True),
     ]
-    shift = Binary("*", Ref(canonical(pool.size.name)), Ref(canonical(deviation), (RANGE,)))
+    shift = Binary("*", Ref(canonical(pool.size.name)), Ref(canonical(deviation), dims))
     expr = _shifted(Ref(canonical(pool.typical.name)), shift, pool.scale)
     changed: Variable
     if isinstance(variable, Stock):
         changed = replace(variable, pieces=tuple(replace(piece, initial=expr) for piece in variable.pieces))
     else:
         described = {key: getattr(variable, key) for key in ("name", "label", "units", "doc", "limits", "group")}
-        changed = Auxiliary(**described, dims=(RANGE,), pieces=(Piece(expr, (RANGE,)),))
+        changed = Auxiliary(**described, dims=dims, pieces=(Piece(expr, dims),))
     variables = tuple(changed if known.name == variable.name else known for known in model.variables)
     digest = digest_of(model.digest.encode(), repr(("pool", pool.name, pool.scale)).encode())
     return replace(model, variables=(*variables, *added), digest=digest)

@@ -293,7 +293,8 @@ class Windows(Numbers):
         rows = sorted(rows, key=lambda row: row.time)
         if self.how == "integral":
             self._check_tiling(rows)
-            starts = [first if first is not None else math.nan, *(row.time for row in rows[:-1])]
+            # rows that cannot be read have been told, and none may be left
+            starts = [first if first is not None else math.nan, *(row.time for row in rows[:-1])][: len(rows)]
             if first is None and rows:
                 self.section.wrong("start", "the time at which the first row's window starts")
             return [term(row, start) for row, start in zip(rows, starts, strict=True)]

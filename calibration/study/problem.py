@@ -307,7 +307,7 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
         for section in top.sections("parameter")
     ]
     estimated = [parameter for parameter in read if parameter is not None]
-    differing = differing_names(model, groups, estimated)
+    differing = differing_names(model, groups, [(parameter, pooling) for parameter, pooling, _ in estimated])
     observations = tuple(
         observation if group is None else of_group(observation, group, differing)
         for observation, group in _read_observations(top, tables, fit_also)
@@ -318,7 +318,7 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     model = with_pools(with_groups(model, groups, differing, top.problems), pools)
     payoff: tuple[Payoff, ...] = ()
     for section in top.sections("payoff"):
-        model, elements = payoff_section(section, model)
+        model, elements = payoff_section(section, model, span)
         payoff += elements
     space = ParameterSpace(tuple(parameters))
     held = ((element_of(name, group.name), value) for group in groups for name, value in group.held)

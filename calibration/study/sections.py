@@ -45,7 +45,7 @@ from cipark_sd.base.library import bundled
 from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.section import Section, is_number
 from cipark_sd.data.scenarios import Scenario
-from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.read.model_file import read_model, with_series
 from cipark_sd.model.model import Method as Integration
 from cipark_sd.model.model import Model, digest_of
 from cipark_sd.model.variables import Constant
@@ -119,7 +119,7 @@ def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -
     else:
         file = beneath(folder, section.text("file"), allow_files, where=section.where)
     raise_all(str(folder), section.problems)
-    model = read_model(file, allow_files=allow_files, series=series)
+    model = with_series(read_model(file, allow_files=allow_files), series, where="--series", compared=True)
     method = section.choice("method", METHODS, "euler") if "method" in section else model.time.method
     section.note_unread()
     return by_method(model, method), Scenario("", {key: value for key, value in span.items() if math.isfinite(value)})
@@ -159,8 +159,8 @@ def calendar_section(section: Section, model: Model) -> Calendar:
 
 def parameter_section(
     section: Section, *, grouped: bool, step: float, integration: Integration, rule_of: Callable[[str], StepRule | None]
-) -> tuple[Parameter, Pooling] | None:
-    """A parameter, and how groups share it.
+) -> tuple[Parameter, Pooling, bool] | None:
+    """A parameter, how groups share it, and whether it is one for each element of what it names.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def parameter_section(
 
     Returns
     -------
-    (Parameter, Pooling) or None
+    (Parameter, Pooling, bool) or None
         None where something is wrong.
     """
     target = section.choice("target", TARGETS, "model")
@@ -199,10 +199,11 @@ def parameter_section(
     start = section.number("start") if "start" in section else None
     if start is not None and not lower <= start <= upper:
         section.wrong("start", f"a number within the bounds, {lower:g} to {upper:g}")
-    pooling = _pooling(section) if grouped else "common"
-    if not grouped and "pooled" in section:
+    each = section.flag("each")
+    pooling = _pooling(section) if grouped or each else "common"
+    if not (grouped or each) and "pooled" in section:
         section.raw("pooled")
-        section.wrong("pooled", "nothing in a study without [[group]]")
+        section.wrong("pooled", "nothing in a study without [[group]], unless each = true")
     section.note_unread()
     if prior is not None and section.sound:
         try:
@@ -221,7 +222,7 @@ def parameter_section(
         section.title, prior, lower, upper, scale=scale, target=target, use=use, why=why, start=start,
         bounds_from=bounds_from, step_rule=rule,
     )  # fmt: skip
-    return parameter, pooling
+    return parameter, pooling, each
 
 
 def _pooling(section: Section) -> Pooling:

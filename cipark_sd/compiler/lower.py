@@ -179,6 +179,9 @@ class Lowering(Memory):
         match variable:
             case Constant(pieces=(Piece(Const(value)),)):
                 return self._param(name, value)
+            case Auxiliary(pieces=(Piece(Const(value)),)) if "[" in name:
+                # the element of a computed array that is a number can be set
+                return self._param(name, value)
             case Auxiliary(pieces=(Piece(expr),)):
                 return self._whole(_reading_itself(name, expr), name, reading)
             case None if name.endswith(_HELD):

@@ -23,6 +23,7 @@ from cipark_sd.base.naming import override_key, split_key, split_name
 from cipark_sd.base.section import Section
 from cipark_sd.model.expr import Call, Const, Grid, Interpolation, Table, references
 from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.named import is_number
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, expressions, kind
 
 
@@ -319,7 +320,9 @@ def resolve(model: Model, scenario: Scenario) -> Resolved:
             # a constant in place of data, as in Vensim; one point is held before and after
             value = TimeSeries((model.time.initial,), (value,))
         try:
-            _check_kind(model, variable, value, where)
+            is_set = isinstance(variable, Auxiliary) and isinstance(value, float)
+            if not (is_set and is_number(model, cast(Auxiliary, variable), elements)):
+                _check_kind(model, variable, value, where)
             if not elements:
                 whole[base] = _check_size(model, variable, value, where)
             elif isinstance(value, float | TimeSeries):
@@ -375,7 +378,7 @@ def _check_kind(model: Model, variable: Variable, value: Override, where: str) -
             constants = [model.by_name[name].label for name in named if isinstance(model.by_name.get(name), Constant)]
             hint = f"; set one of: {', '.join(constants)}" if constants else ""
             if any(isinstance(piece.expr, Const | Grid) for piece in variable.pieces):
-                hint += "; to set the number of one element give it a constant of its own"
+                hint += f"; an element that is a number can be set by its name, {variable.label}[…]"
             shown = f"{value:g}" if isinstance(value, float) else "no time series"
             cannot = f"{variable.label!r} is computed by its equation and cannot be {shown}{hint}"
             way = "or bring its values over time as {times = […], values = […]}"

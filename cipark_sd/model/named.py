@@ -2,8 +2,9 @@
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.base.naming import base_name, split_key, split_name
+from cipark_sd.model.expr import Const, Grid
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Constant, Lookup, Stock, kind
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Stock, kind
 
 
 def output_problem(model: Model, name: str, where: str = "", *, whole: bool = False) -> CiparkError | None:
@@ -51,9 +52,36 @@ def setting_problem(
     variable = model.by_name.get(base_name(name))
     if fault is not None or isinstance(variable, Constant) or (stocks and isinstance(variable, Stock)):
         return fault
+    if isinstance(variable, Auxiliary) and is_number(model, variable, split_key(name)[1]):
+        return None
     assert variable is not None  # else there is a fault
     expected = f"a constant{' or a stock' if stocks else ''}, not the {kind(variable)} it is"
     return InvalidValue("the name", name, expected, where=where)
+
+
+def is_number(model: Model, variable: Auxiliary, elements: tuple[str, ...]) -> bool:
+    """Whether an array that is computed has a number for one of its elements, which can be set like a constant.
+
+    Parameters
+    ----------
+    variable : Auxiliary
+        Of the model.
+    elements : tuple of str
+        Canonical; empty for the whole variable.
+    """
+    ranges = model.dimension_by_name
+
+    def covers(group: tuple[str, ...]) -> bool:
+        pairs = zip(group, elements, strict=True)
+        return all(element in ranges[sub].elements if sub in ranges else sub == element for sub, element in pairs)
+
+    if not elements or len(elements) != len(variable.dims):
+        return False
+    for piece in reversed(variable.pieces):
+        # the last equation that covers it counts
+        if covers(piece.subscripts) and not any(map(covers, piece.exceptions)):
+            return isinstance(piece.expr, Const | Grid)
+    return False
 
 
 def _element_problem(model: Model, name: str, where: str, whole: bool) -> CiparkError | None:

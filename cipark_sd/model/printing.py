@@ -241,4 +241,5 @@ def _right_side(printer: _Printer, variable: Variable, piece: Piece | StockPiece
 
 def _external(kind: str, source: External) -> str:
     arguments = [source.file, source.tab, *([source.row_or_col] if source.row_or_col else []), source.cell]
-    return f"GET DIRECT {kind}({', '.join(repr(argument) for argument in arguments)})"
+    of = "VDF" if source.file.lower().endswith(".vdf") else "DIRECT"
+    return f"GET {of} {kind}({', '.join(repr(argument) for argument in arguments)})"

@@ -14,7 +14,7 @@ class External:
     """Values that stand in a spreadsheet or CSV file, as the languages' GET functions address them.
 
     ``row_or_col`` and ``cell`` follow Vensim: a row number, a column letter or a named range; ``cell`` ending in ``*``
-    means that the values run along a row.
+    means that the values run along a row. Of a data set ``tab`` is a variable, as it names it, and ``cell`` a time.
     """
 
     file: str

@@ -29,7 +29,7 @@ from calibration.inference.sample.convergence import (
 from calibration.inference.sample.densities import FreeDensity, Unconstrained, prior_draws
 from calibration.inference.sample.known_optima import KnownOptima, Place, known_optima, missing_words
 from calibration.inference.sample.modes import log_evidence_of
-from calibration.inference.sample.sample import ImportanceDraws, Sampled, Start, ensembles, importance
+from calibration.inference.sample.sample import MOST, ImportanceDraws, Sampled, Start, ensembles, importance
 from calibration.inference.sample.trajectories import TrajectoryDraws, follow
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import numbers, replicate
@@ -143,7 +143,7 @@ def draw(
         if effort.sampler == "importance" and (before := failed.load()) is not None:
             # chains have the streams after those that it took
             reason, _ = str(before["reason"]), rng.spawn(int(before["streams"]))
-        elif effort.sampler == "importance":
+        elif effort.sampler == "importance" and len(density.space) <= MOST:
             n_streams = _n_spawned(rng)
             for begin in (None,) if start is None else (start, None):
                 weighed = importance(density, rng.spawn(1)[0], effort, per_chain, begin, known, on_block)

@@ -113,7 +113,7 @@ REFUSED: Mapping[str, str] = {
     # whether by the number of points or one less is not said where it could be read
     "get_data_stdv": "compute the number from the data beforehand and write it as a constant",
     **dict.fromkeys(
-        ("get_vdf_constants", "get_vdf_data", "get_vdf_lookups"),
+        ("get_vdf_data", "get_vdf_lookups"),
         "save what it reads as a table, and read that with GET DIRECT CONSTANTS, DATA or LOOKUPS",
     ),
     "time_base": "write start + slope * Time",

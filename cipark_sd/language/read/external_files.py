@@ -26,6 +26,7 @@ from cipark_sd.base.errors import (
     raise_all,
 )
 from cipark_sd.base.inputs import TABLE_LIMIT, UnreadableFile, beneath, check_readable, read_bytes
+from cipark_sd.base.naming import flat_name, override_key, split_key
 from cipark_sd.base.spreadsheets import check_workbook
 from cipark_sd.model.expr import Const, Table
 from cipark_sd.model.model import Model
@@ -289,6 +290,8 @@ def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[
     from pysd.py_backend.external import ExtConstant, ExtData, ExtLookup
 
     assert model.origin is not None
+    if source.file.lower().endswith(".vdf"):
+        return _recorded(model, variable, source, coords)
     if source.file.startswith("?"):
         # Vensim resolves a tag in its settings, for which its file format is not published
         feature = f"a file behind the tag {source.file!r}"
@@ -311,3 +314,32 @@ def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[
             reader = ExtData(*place, source.row_or_col, source.cell, "raw", *there)
     reader.initialize()
     return reader.data
+
+
+def _recorded(model: Model, variable: _InFiles, source: External, coords: Mapping[str, list[str]]) -> Any:
+    """Numbers of a variable of a data set at a time, or at the one before it; before all times the first one.
+
+    Ranges of its name are those of the model. Source: Vensim's reference manual, fn_get_vdf_constants, which does not
+    say what counts between two times.
+    """
+    import xarray as xr
+
+    from cipark_sd.language.read.vensim.data_sets import read_data_set
+
+    assert model.origin is not None
+    target = _located(model.origin.path, source.file, model.origin.allowed)
+    table = read_data_set(read_bytes(target, TABLE_LIMIT), where=str(target))
+    columns = {override_key(str(head)): table[head].dropna() for head in table}
+    name, subscripts = split_key(source.tab)
+    keys = [override_key(flat_name(name, elements)) for elements in product(*_coordinates(model, subscripts).values())]
+    lacking = [key for key in keys if key not in columns]
+    shape = tuple(map(len, coords.values()))
+    if lacking or math.prod(shape) != len(keys):
+        has_not = f"has no {lacking[0]!r}" if lacking else f"has {len(keys)} elements of it for {math.prod(shape)}"
+        reason = f"reads {source.tab!r} of {source.file!r}, which {has_not}; bring a data set that has it"
+        raise EquationError(model.name, variable.label, reason)
+    last = [max(int(np.searchsorted(columns[key].index, float(source.cell), side="right")) - 1, 0) for key in keys]
+    numbers = [
+        columns[key].iloc[place] if len(columns[key]) else math.nan for key, place in zip(keys, last, strict=True)
+    ]
+    return xr.DataArray(np.reshape(numbers, shape), coords, tuple(coords))

@@ -33,7 +33,7 @@ from cipark_sd.base.spreadsheets import cells
 from cipark_sd.language.read.external_files import read_externals, tags_of
 from cipark_sd.model.expr import MISSING, Table
 from cipark_sd.model.model import Model, digest_of
-from cipark_sd.model.variables import ExternalPiece, Series
+from cipark_sd.model.variables import ExternalPiece, Series, Variable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,6 @@ def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = (), seri
     series : sequence of path
         Files with values over time for the model's data variables; see
         :func:`cipark_sd.language.read.model_file.with_series`.
-
     Returns
     -------
     Model
@@ -138,7 +137,7 @@ def model_bytes(path: Path) -> bytes:
         raise ModelFileError(path, f"cannot be read: {problem.strerror}") from None
 
 
-def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Model:
+def with_series(model: Model, files: Sequence[Path | str], *, where: str, compared: bool = False) -> Model:
     """``model`` with the values of its data variables from files; of several files that have one, the last counts.
 
     ``?name=FILE`` says which spreadsheet a tag of the model stands for (Vensim: Model > Settings > XLS Files).
@@ -151,6 +150,8 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
         ``.csv``, ``.tab``, ``.tsv``, ``.dat``, ``.xlsx`` (its one sheet with cells), ``.vdf`` or ``.vdfx``.
     where : str
         The option or argument that names them, for messages.
+    compared : bool
+        Whether a file may have nothing but data of variables with equations, for comparisons (:func:`recorded`).
 
     Raises
     ------
@@ -165,7 +166,7 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
     if tagged:
         model = read_externals(model, tagged)
     points: _Points = {}
-    n_subscripts = {variable.name: len(variable.dims) for variable in model.series}
+    n_subscripts = {variable.name: len(variable.dims) for variable in (model.variables if compared else model.series)}
     if tables and not n_subscripts:
         raise InvalidValue("the model", model.name, "a model that has data variables without values", where=where)
     for file in tables:
@@ -191,6 +192,31 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
     named = (*tagged.values(), *(file.resolve() for file in tables))
     origin = model.origin and replace(model.origin, series=named)
     return replace(model, variables=variables, digest=digest, origin=origin)
+
+
+def recorded(model: Model, variable: Variable, *, where: str) -> Series:
+    """What the files of a model's data variables have under the name of a variable that the model computes.
+
+    Such columns are passed over where the model runs, and are what a comparison with data means.
+
+    Parameters
+    ----------
+    variable : Variable
+        Of the model.
+    where : str
+        What asks for it, for messages.
+
+    Returns
+    -------
+    Series
+        Without any piece where the files have none.
+    """
+    points: _Points = {}
+    for file in model.origin.series if model.origin else ():
+        if file.suffix.lower() in _DATA_SUFFIXES:
+            raw = _series_bytes(file, where=where)
+            points |= _read(model, file, raw, {variable.name: len(variable.dims)}, where)
+    return _filled(model, Series(name=variable.name, label=variable.label, dims=variable.dims, pieces=()), points)
 
 
 def _series_bytes(file: Path, *, where: str) -> bytes:

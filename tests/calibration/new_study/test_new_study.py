@@ -1100,7 +1100,7 @@ def test_a_header_may_have_an_equals_sign(sir: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_numbers_of_elements_beside_an_equation_are_named(write_mdl: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No fit can set them, and nothing else would say that they are there."""
+    """Nothing else would say that they are there."""
     model = write_mdl(
         "Part: north, south, west ~~|share[north] = 0.3 ~~|share[south] = 0 ~~|"
         "share[west] = 1 - share[north] - share[south] ~~|"
@@ -1110,7 +1110,9 @@ def test_numbers_of_elements_beside_an_equation_are_named(write_mdl: Write, monk
     monkeypatch.chdir(model.parent)
     Path("rows.csv").write_text(ROWS)
     made = cipark("new-study", model.name, "rows.csv")
-    assert "share[north]\tleft\t-\tbeside an equation" in made.output, made.output
-    assert "# share[north] | left | - | beside" in Path("rows/problem.toml").read_text()
-    refused = cipark("run", model.name, "--set", "share[north]=0.4", code=2)
-    assert "to set the number of one element give it a constant of its own" in refused.output
+    assert "share[north]\tleft\t-\ta number beside an equation" in made.output, made.output
+    assert "# share[north] | left | - | a number beside" in Path("rows/problem.toml").read_text()
+    run = cipark("run", model.name, "--set", "share[north]=0.4", "--variables", "share")
+    assert run.output.split()[-1] == "0.6"
+    refused = cipark("run", model.name, "--set", "share=0.4", code=2)
+    assert "an element that is a number can be set by its name, share[…]" in refused.output

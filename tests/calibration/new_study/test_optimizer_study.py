@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import cipark
+from scipy.special import gammaln
+from scipy.stats import laplace, norm, poisson
 
 from calibration.study.problem import read_problem
 from cipark_sd.data.scenarios import Scenario
@@ -63,7 +66,35 @@ def test_a_result_is_the_start_and_says_which_sum_its_payoff_is(
     assert "their optimum, our payoff: -16.000000" in done.output
     problem = read_problem(tmp_path / "study", maximised=True)
     assert [p.start for p in problem.space] == [4, 7]
-    assert [p.times_step for p in problem.payoff] == [times_step, times_step, False]
+    assert [p.times_step for p in problem.payoff] == [times_step, False]
+
+
+#: Of x = 3 t at 0.5, 1 and 2, against 2, 4 and 5.
+MODELLED, SEEN = np.array([1.5, 3, 6]), np.array([2.0, 4, 5])
+
+
+@pytest.mark.parametrize(
+    ("payoff", "expected"),
+    [
+        ("*C\nx/0.5\n", -(((MODELLED - SEEN) * 0.5) ** 2).sum()),
+        ("*Calibration\nx|seen/w\n", -(((MODELLED - SEEN) * 3) ** 2).sum()),
+        ("*CL\nx|seen/2\n", -((np.log(MODELLED / SEEN) * 2) ** 2).sum()),
+        ("*CG\nx|seen/2\n", (norm.logpdf(SEEN, MODELLED, 2) + np.log(2 * np.pi) / 2).sum()),
+        ("*CK\nx|seen/w\n", (norm.logpdf(SEEN, MODELLED, 3**0.5) + np.log(2 * np.pi) / 2).sum()),
+        ("*CGL\nx/2\n", (norm.logpdf(np.log(SEEN), np.log(MODELLED), 2) + np.log(2 * np.pi) / 2).sum()),
+        ("*CR\nx|seen/2\n", (laplace.logpdf(SEEN, MODELLED, 2) + np.log(2)).sum()),
+        ("*CP\nx|seen/1\n*PLI\nw/2\n", (poisson.logpmf(SEEN, MODELLED) + gammaln(SEEN + 1)).sum() + 2 * np.log(3)),
+    ],
+)
+def test_what_compares_with_data_is_worth_what_its_type_says(tmp_path: Path, payoff: str, expected: float) -> None:
+    files = _files(tmp_path, payoff=payoff)
+    name = "seen" if "seen" in payoff else "x"
+    (tmp_path / "m.mdl").write_text(MODEL + ("seen ~~|\n" if name == "seen" else ""))
+    (tmp_path / "d.csv").write_text(f"Time,{name}\n0.5,2\n1,4\n2,5\n7,9\n")
+    facts = json.loads(cipark("new-study", *files, "--series", tmp_path / "d.csv", "--json").output)
+    assert list(facts["payoffs_at_start"].values()) == [pytest.approx(expected, rel=1e-12)]
+    proposed = 'distribution = "normal", weight = 2 (the sd)'
+    assert (proposed in (tmp_path / "study" / "problem.toml").read_text()) == payoff.endswith("/0.5\n")
 
 
 def test_calibrate_finds_the_optimum_of_the_study(tmp_path: Path) -> None:
@@ -76,7 +107,9 @@ def test_calibrate_finds_the_optimum_of_the_study(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"payoff": "*C\nx/1\n"}, "fit.vpd:2: the type is '*C'"),
+        ({"payoff": "*C\nx/1\n"}, "the files of series have data"),
+        ({"payoff": "*CB\nx/1\n"}, "fit.vpd:2: the type is '*CB'"),
+        ({"payoff": "*CP\nx/2\n"}, "a weight of 1"),
         ({"payoff": "*P\nnothing/1\n"}, "no variable 'nothing'"),
         ({"payoff": "*P\nerr[S]\n"}, "fit.vpd:2: the element is"),
         ({"control": "0<=levels<=1\n"}, "levels"),

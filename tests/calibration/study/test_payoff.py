@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 from command_line import cipark
+from scipy.special import gammaln
+from scipy.stats import laplace, norm, poisson
 
 from calibration import read_study
 from calibration.inference.sample.chains import Chains
@@ -75,6 +77,44 @@ def test_a_payoff_is_the_sum_that_it_says(tmp_path: Path, payoff: str, expected:
     assert value == pytest.approx(expected, rel=1e-12)
 
 
+#: At 0.5, 1 and, as the step nearest to 1.9, 2; what is behind the end of the run does not count. At a = 3 the model
+#: has 1.5, 3 and 6 there.
+SEEN, MODELLED = np.array([2.0, 4.0, 5.0]), np.array([1.5, 3.0, 6.0])
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("weight = 0.5", -(((MODELLED - SEEN) * 0.5) ** 2).sum()),
+        ('weight = "w"', -(((MODELLED - SEEN) * 3) ** 2).sum()),
+        ("weight = 0.5\nlog = true", -((np.log(MODELLED / SEEN) * 0.5) ** 2).sum()),
+        ('weight = 0.5\ndistribution = "normal"', (norm.logpdf(SEEN, MODELLED, 0.5) + np.log(2 * np.pi) / 2).sum()),
+        (
+            'weight = "w"\ndistribution = "normal by variance"',
+            (norm.logpdf(SEEN, MODELLED, 3**0.5) + np.log(2 * np.pi) / 2).sum(),
+        ),
+        ('weight = 0.5\ndistribution = "laplace"', (laplace.logpdf(SEEN, MODELLED, 0.5) + np.log(2)).sum()),
+        ('distribution = "poisson"', (poisson.logpmf(SEEN, MODELLED) + gammaln(SEEN + 1)).sum()),
+    ],
+)
+@pytest.mark.parametrize("data", ["seen", "x"])
+def test_a_payoff_with_data_is_the_density_of_its_distribution(
+    tmp_path: Path, keys: str, expected: float, data: str
+) -> None:
+    """Data are those of a data variable, or what the files have under the name of a variable with an equation."""
+    study = _study(tmp_path, f'variable = "x"\ndata = "{data}"\n{keys}')
+    (study / "model.mdl").write_text(MODEL + "seen :RAW: ~~|\n")
+    (study / "d.csv").write_text("Time,seen,x\n0.5,2,2\n1,4,4\n1.9,5,5\n7,9,9\n")
+    text = (study / "problem.toml").read_text().replace("[model]", '[model]\nseries = ["d.csv"]')
+    (study / "problem.toml").write_text(text)
+    density = posterior(read_problem(study, maximised=True), choose("native"))
+    at = np.array([3.0, 4.0])
+    value, gradient = log_likelihood_and_gradient(density, at)
+    assert value[0] == pytest.approx(expected, rel=1e-12)
+    ends = density.log_likelihood(at + np.array([[1e-6, 0], [-1e-6, 0]]))
+    assert gradient[0] == pytest.approx([(ends[0] - ends[1]) / 2e-6, 0], rel=1e-6)
+
+
 def test_its_gradient_is_that_of_differences(tmp_path: Path) -> None:
     problem = read_problem(_study(tmp_path, 'variable = "err"\nweight = "v"', 'variable = "b"'), maximised=True)
     density = posterior(problem, choose("native"))
@@ -126,6 +166,9 @@ def test_the_optimum_is_written_as_equations_spell_their_names(tmp_path: Path) -
         ('variable = "x"\nweight = "v[S]"', "", "as many elements"),
         ('variable = "x"\nat = "end"\ntimes_step = true', "", "times_step"),
         ('variable = "x"\nat = "sometimes"', "", "no at 'sometimes'"),
+        ('variable = "x"\ndata = "x"', "", "a data variable, or one of which the files"),
+        ('variable = "x"\ndata = "y"', "", "no variable 'y'"),
+        ('variable = "x"\ndata = "x"\ndistribution = "cauchy"', "", "no distribution 'cauchy'"),
         (
             'variable = "x"',
             '[[observation]]\nname = "o"\ntable = "o.csv"\nkind = "level"\nvariable = "x"\nfamily = "normal"\nsd = 1\n',
@@ -199,3 +242,43 @@ def test_a_study_with_a_payoff_is_fitted_by_the_command_alone(tmp_path: Path) ->
         _ = study.density
     with pytest.raises(CiparkError, match="has no data"):
         study.fit()
+
+
+RANGED = MODEL.replace(
+    "S: A, B ~~|",
+    "S: A, B ~~|\nPart: p, q, r ~~|\nk[Part] = 1 ~~|\ny[Part] = 2, 4, 9 ~~|\nfit[Part] = -(k[Part] - y[Part])^2 / 2 ~~|",
+)
+
+
+def _ranged(folder: Path, keys: str, name: str = "k[Part]") -> Path:
+    (folder / "model.mdl").write_text(RANGED)
+    payoff = '[[payoff]]\nname = "fit"\nvariable = "fit[Part]"\nat = "end"\n'
+    parameter = f'[[parameter]]\nname = "{name}"\neach = true\nbounds = [0, 20]\n{keys}\n'
+    method = '[method]\nestimate = "map"\nlog_density = true\nstarts = 2\nfast_starts = 2\n'
+    (folder / "problem.toml").write_text(f'[model]\nfile = "model.mdl"\n{payoff}{parameter}{method}')
+    return folder
+
+
+def test_a_parameter_of_a_range_is_one_for_each_element(tmp_path: Path) -> None:
+    done = cipark("calibrate", _ranged(tmp_path, ""), "--fast", "--no-profiles", "--json", "-o", tmp_path / "out")
+    assert json.loads(done.output)["optimum"] == pytest.approx({"k[p]": 2, "k[q]": 4, "k[r]": 9}, abs=1e-5)
+
+
+def test_a_prior_across_elements_is_a_normal_around_what_is_typical(tmp_path: Path) -> None:
+    study = read_study(_ranged(tmp_path, 'pooled = "partial"\nbetween = { family = "half-normal", sd = 2 }'))
+    names = ["k Typical", "k Spread", "k Deviation[p]", "k Deviation[q]", "k Deviation[r]"]
+    assert list(study.density.names) == names
+    at = np.array([5.0, 1.5, -1.0, 0.2, 2.0])
+    value, gradient = study.density.value_and_gradient(at)
+    away = at[0] + at[1] * at[2:] - [2, 4, 9]
+    prior = norm.logpdf(at[2:]).sum() + np.log(2) + norm.logpdf(at[1], 0, 2) - np.log(20)
+    assert value == pytest.approx(-(away**2).sum() / 2 + prior)
+    by_spread = -(away * at[2:]).sum() - at[1] / 4
+    assert gradient == pytest.approx([-away.sum(), by_spread, *(-away * at[1] - at[2:])])
+
+
+@pytest.mark.parametrize("name", ["k[p]", "w"])
+def test_a_prior_across_elements_needs_a_whole_range(tmp_path: Path, name: str) -> None:
+    study = _ranged(tmp_path, 'pooled = "partial"\nbetween = { family = "half-normal", sd = 2 }', name)
+    with pytest.raises(CiparkError, match="all elements of a constant of one range"):
+        read_problem(study, maximised=True)

@@ -43,7 +43,7 @@ from cipark_sd.model.variables import (
     Variable,
 )
 
-_GET = re.compile(r"get_(?:xls|direct)_(constants|data|lookups)")
+_GET = re.compile(r"get_(?:(?:xls|direct)_(constants|data|lookups)|vdf_(constants))")
 _LIMITS = re.compile(r"\[([^\[\]]*)\]\s*$")
 #: Texts that each GET function takes: file, tab, (row or column,) cell.
 _TEXTS = {"constants": 3, "data": 4, "lookups": 4}
@@ -175,12 +175,16 @@ def _source(expr: Expr, reader: Reader) -> _Right:
     """A right side that is a GET function and nothing else; a text variable stands for its text."""
     match expr:
         case Call(function, arguments) if match := _GET.fullmatch(function):
-            kind = match.group(1)
+            kind = match.group(1) or match.group(2)
             named = (reader.texts.get(a.name) if isinstance(a, Ref) else a for a in arguments)
+            if match.group(2):
+                # its last argument is the time of a number
+                named = (repr(a.value) if isinstance(a, Const) else a for a in named)
             texts = [a.value if isinstance(a, Text) else a for a in named if isinstance(a, Text | str)]
             if len(texts) != len(arguments) or len(texts) != _TEXTS[kind]:
                 spelling = function.upper().replace("_", " ")
-                raise SyntaxProblem(0, f"{spelling} takes {_TEXTS[kind]} texts in single quotes: file, tab, cells")
+                arguments_named = "file, variable and a time" if match.group(2) else "file, tab, cells"
+                raise SyntaxProblem(0, f"{spelling} takes {_TEXTS[kind]} texts in single quotes: {arguments_named}")
             file, tab, *along, cell = texts
             return _Source(kind, External(file, tab, cell, *along))
         case _:

@@ -24,7 +24,11 @@ DIMENSIONS = '<dimensions><dim name="R"><elem name="a"/><elem name="b"/></dim></
         ),
         (
             "m = GET VDF CONSTANTS(Constant Data File, 'm', 1) ~~|",
-            r"model.mdl:2: 'm' uses GET VDF CONSTANTS, .* GET DIRECT",
+            r"model.mdl:2:1: .* file, variable and a time",
+        ),
+        (
+            "m := GET VDF DATA('a.vdf', 'm', 0, 1) ~~|",
+            r"model.mdl:2: 'm' uses GET VDF DATA, .* GET DIRECT",
         ),
         (
             "R: GET XLS SUBSCRIPT('?t', 'S', 'A2', 'A4', '') ~~|",
