@@ -11,7 +11,7 @@ from cipark_sd.commands.result import Result, of_folder
 
 if TYPE_CHECKING:
     from calibration.report.collect import Calibration
-    from calibration.report.findings import Findings
+    from calibration.report.findings import Findings, Fit
 
 
 @command_of(Settings, short_help="Fit a model's parameters to observed data.")
@@ -38,6 +38,7 @@ def calibrate(request: Settings) -> Result:
       cipark calibrate --until 2017-12-31         what 2018 and 2019 looked like from before
     """
     from calibration.commands import pipeline
+    from calibration.report.collect import fit_findings
     from calibration.report.output import ending
     from cipark_sd.base.files import OUTPUT_FOLDER, output_folder
     from cipark_sd.base.optional import record_in
@@ -57,7 +58,7 @@ def calibrate(request: Settings) -> Result:
         from calibration.commands.payoff import payoff_result
 
         return payoff_result(made, folder)
-    findings = finish(settings, made, folder)
+    findings = finish(settings, made, fit_findings(made), folder)
     return of_folder(folder, ending=ending(findings, folder / HTML), exit_code=0 if findings.sound else 1)
 
 
@@ -89,25 +90,26 @@ def whole(request: Settings, folder: Path) -> Settings:
     )
 
 
-def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
+def finish(settings: Settings, made: "Calibration", fit: "Fit", folder: Path) -> "Findings":
     """What follows the posterior of a calibration, all of it in files.
 
     Parameters
     ----------
     settings : Settings
         As of :func:`whole`.
+    fit : Fit
+        The findings of the calibration.
     folder : Path
         Of the output; it is there.
     """
     from calibration.commands import pipeline
-    from calibration.report.collect import checks_at_estimate, fit_findings
+    from calibration.report.collect import checks_at_estimate
     from calibration.report.findings import Findings, save
     from calibration.report.output import files_of_earlier, write
     from cipark_sd.base.optional import attempt
     from cipark_sd.pages.output import PLAYER
     from cipark_sd.verify.checks.outcome import Outcome
 
-    fit = fit_findings(made)
     if made.reused:
         echo(made.reused, err=True)
     pipeline.keep_draws(made, folder)

@@ -9,6 +9,7 @@ import numpy as np
 
 from calibration.commands.pipeline import keep_draws
 from calibration.inference.sample.convergence import QUANTILES
+from calibration.report.findings import moments
 from cipark_sd.base.console import Printable, Rows, Sentence
 from cipark_sd.base.files import write_table, write_text
 from cipark_sd.base.naming import flat_name, split_name
@@ -117,8 +118,7 @@ def _known(made: "Calibration") -> list[dict[str, object]]:
             ends = {"profile_low": verdict.lower.at, "profile_high": verdict.upper.at}
             row |= {**ends, "verdict": str(verdict)}
         if line := lines.get(name):
-            row |= {"mean": line.mean, "sd": line.sd, "low_95": line.low, "median": line.median, "high_95": line.high}
-            row |= {"rhat": line.r_hat, "ess_bulk": line.ess_bulk, "ess_tail": line.ess_tail}
+            row |= moments(line)
         rows.append(row)
     return rows
 

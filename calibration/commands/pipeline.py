@@ -27,8 +27,9 @@ from calibration.inference.sample.draws import PosteriorDraws, chains_entry, dra
 from calibration.inference.sample.failed_draws import failed_draws, impossible_terms
 from calibration.inference.sample.known_optima import POINTS_EACH
 from calibration.inference.sample.warming import NEAR
-from calibration.inference.search.optimise import GO_ON, NothingFits, Optimum, continued, optimise
+from calibration.inference.search.optimise import NothingFits, Optimum, continued, optimise
 from calibration.inference.search.scoring import drawn_about
+from calibration.inference.search.tuning import SEARCH
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
@@ -247,7 +248,7 @@ def _finer(made: Calibration) -> tuple[Stepping | None, float]:
     if way is None or way.dearer * cost > DEAREST:
         return None, 0.0
     # the searches that go on take 0.3 to 1.3 times as many as those before took each; over jumps a slope is 2 runs
-    searches = (GO_ON + 2) * float(np.mean([search.evaluations for search in optimum.searches]))
+    searches = (SEARCH.go_on + 2) * float(np.mean([search.evaluations for search in optimum.searches]))
     return way, way.dearer * cost * searches * (2 * len(optimum.goal.free) if optimum.goal.rough else 1)
 
 

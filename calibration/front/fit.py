@@ -238,7 +238,7 @@ class Fit(Calibration, Acting):
                 # made when there is something to put into it
                 place = self._folder(folder)
                 with recorded(place):
-                    findings = finish(whole(settings, place), self, place)
+                    findings = finish(whole(settings, place), self, self.findings.fit, place)
             made = of_folder(place, ending=ending(findings, place / HTML), exit_code=0 if findings.sound else 1)
         return replace(made, command="calibrate")
 

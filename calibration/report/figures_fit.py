@@ -8,7 +8,8 @@ import numpy as np
 
 from calibration.inference.judge.residuals import beyond_chance, unexplained
 from calibration.inference.profile.profile import Profile
-from calibration.inference.search.optimise import ARRIVED, Reached
+from calibration.inference.search.optimise import Reached
+from calibration.inference.search.tuning import SEARCH
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import percent
@@ -337,7 +338,7 @@ def waterfall_figure(optimum: Reached) -> "Figure":
 
     figure, axes = panels(1, 1, 2.4)
     axis, gaps, floor = axes[0], optimum.waterfall, 1e-3
-    axis.axhline(ARRIVED, color=GREY, lw=0.8, ls="--")
+    axis.axhline(SEARCH.arrived, color=GREY, lw=0.8, ls="--")
     axis.plot(np.arange(1, len(gaps) + 1), np.maximum(gaps, floor), "o-", color=MODEL, ms=4, lw=0.8)
     axis.set_ylim(floor / 1.6, max(1.0, float(np.nanmax(gaps))) * 2)
     plain_log(axis, "y")
@@ -346,7 +347,7 @@ def waterfall_figure(optimum: Reached) -> "Figure":
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("search, best first")
     axis.set_ylabel("log density below the best")
-    axis.set_title(f"{optimum.n_arrived} of {len(gaps)} searches ended within {ARRIVED:g} of the best (dashed)")
+    axis.set_title(f"{optimum.n_arrived} of {len(gaps)} searches ended within {SEARCH.arrived:g} of the best (dashed)")
     return figure
 
 

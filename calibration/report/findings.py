@@ -386,13 +386,16 @@ def posterior_table(fit: Fit) -> list[dict[str, object]]:
     if fit.posterior is None:
         return []
     lines = zip(fit.study.space, fit.posterior.mixing, strict=True)
-    return [
-        {"name": line.name, "use": estimated.use, "mean": line.mean, "sd": line.sd, "median": line.median,
-         "low_95": line.low, "high_95": line.high, "mcse_mean": line.mcse_mean, "mcse_median": line.mcse_median,
-         "mcse_low_95": line.mcse_low, "mcse_high_95": line.mcse_high, "rhat": line.r_hat,
-         "ess_bulk": line.ess_bulk, "ess_tail": line.ess_tail}
-        for estimated, line in lines
-    ]  # fmt: skip
+    return [{"name": line.name, "use": estimated.use, **moments(line)} for estimated, line in lines]
+
+
+def moments(line: Convergence) -> dict[str, object]:
+    """Moments of the draws of a parameter with their Monte Carlo errors, and how well its chains have mixed."""
+    return {
+        "mean": line.mean, "sd": line.sd, "median": line.median, "low_95": line.low, "high_95": line.high,
+        "mcse_mean": line.mcse_mean, "mcse_median": line.mcse_median, "mcse_low_95": line.mcse_low,
+        "mcse_high_95": line.mcse_high, "rhat": line.r_hat, "ess_bulk": line.ess_bulk, "ess_tail": line.ess_tail,
+    }  # fmt: skip
 
 
 def estimates(fit: Fit) -> list[dict[str, Any]]:

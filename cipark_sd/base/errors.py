@@ -9,7 +9,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, ParamSpec, TypeVar
+from typing import ClassVar, ParamSpec, TypeVar, get_args
 
 #: So many names are listed where none is close to the one that is not known.
 _LISTED = 10
@@ -523,9 +523,10 @@ DEBUG = "CIPARK_DEBUG"
 
 def answered(function: Callable[P, R]) -> Callable[P, R]:
     """The function, which answers a keyword that it does not have with what there is in its place, :func:`brief`ly."""
-    known = frozenset(inspect.signature(function).parameters)
-    if "span" in known:
-        known |= {"initial_time", "final_time", "time_step", "saveper"}
+    known = set(inspect.signature(function).parameters)
+    # the keys of what ``**span`` unpacks
+    for unpacked in get_args(function.__annotations__.get("span")):
+        known |= unpacked.__annotations__.keys()
 
     @functools.wraps(function)
     def called(*values: P.args, **options: P.kwargs) -> R:

@@ -33,9 +33,9 @@ class Request(options.OfModel):
     )
     design: str = option(
         "--design",
-        default="lhs",
+        default="sobol",
         show_default=True,
-        metavar="lhs|sobol|random|FILE",
+        metavar="sobol|random|FILE",
         help="How constants are spread over their ranges, or a .csv of runs, or a fit's draws.nc.",
     )
     share: float | None = option(

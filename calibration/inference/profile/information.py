@@ -15,8 +15,6 @@ from calibration.study.observations import Breakdown, Count, Share
 from calibration.study.parameters import Parameter, ParameterSpace
 from cipark_sd.base.arrays import Array
 
-#: Singular value, relative to the largest, below which directions of the parameters are the same to the data.
-SAME = 1e-6
 #: Central mass of a normal distribution within one standard deviation.
 ONE_SD = 0.6826894921
 

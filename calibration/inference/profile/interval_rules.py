@@ -36,33 +36,27 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from calibration.inference.profile.information import (
-    SAME,
     prior_information,
     standardised,
     standardised_rows,
     standardised_slopes,
 )
 from calibration.inference.profile.scatter import Scatter
-from calibration.inference.search.box_search import (
-    FLAT,
-    curvature,
-    curvature_of_slopes,
-    own_curvature,
-    suiting_steps,
-)
+from calibration.inference.profile.tuning import PROFILE
+from calibration.inference.search.box_search import curvature, curvature_of_slopes, own_curvature, suiting_steps
 from calibration.inference.search.least_squares import is_square
 from calibration.inference.search.objective import IMPOSSIBLE, Objective, fourth_order, has_slopes, run
 from calibration.inference.search.optimise import Optimum
 from calibration.inference.search.scoring import over_jumps
+from calibration.inference.search.tuning import SEARCH
 from calibration.study.observations import Count
 from cipark_sd.base.arrays import Array
 
-#: Least eigenvalue, relative to the largest, of information whose diagonal is 1, from which errors are told.
-UNINFORMED = 1e-12
+#: Singular value, relative to the largest, below which directions of the parameters are the same to the data; and least
+#: eigenvalue of information whose diagonal is 1 from which errors are told. Halved or doubled no end of Rat43 moves.
+SAME, UNINFORMED = 1e-6, 1e-12
 #: What is told of residuals whatever their noise.
 OF_SPREADS = ["observation", "n", "sum_of_squares", "sd"]
-#: How often curvature is measured again where it cannot be inverted.
-ROUNDS = 4
 #: Parameters from which on curvature takes slopes: of 100 in place of 9,900 runs 200 slopes, each at about six runs.
 #: And spreads whose ratios are no longer found one by one: of 300, some at their bound, that takes over 20 s.
 MANY = 100
@@ -379,7 +373,7 @@ def _errors(optimum: Optimum, goal: Objective) -> Array:
     diagonal = np.diag(information)
     errors = np.full(len(diagonal), np.inf)
     # what nothing depends on has no error, and takes none from the others
-    informed = diagonal > FLAT
+    informed = diagonal > SEARCH.flat
     if informed.any():
         scale = np.sqrt(diagonal[informed])
         values, vectors = np.linalg.eigh(information[np.ix_(informed, informed)] / np.outer(scale, scale))
@@ -417,9 +411,9 @@ def _along_axes(goal: Objective, point: Array, matrix: Array) -> Array:
     Quotients along pairs of parameters err by a share of the steepest direction, which may be more than the curvature
     of the flattest; along the axes each direction has a step that suits it.
     """
-    for _ in range(ROUNDS):
+    for _ in range(PROFILE.measured_again):
         diagonal = np.diag(matrix)
-        if not (diagonal > FLAT).all():
+        if not (diagonal > SEARCH.flat).all():
             break
         scale = np.sqrt(diagonal)
         values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))

@@ -25,8 +25,9 @@ from functools import partial
 import numpy as np
 
 from calibration.inference.profile.interval_rules import IntervalRules, Threshold, interval_rules
+from calibration.inference.profile.tuning import PROFILE
 from calibration.inference.profile.verdict import Part, Place, Verdict, refused
-from calibration.inference.profile.walk import TOLERANCE, Walk, union
+from calibration.inference.profile.walk import Walk, union
 from calibration.inference.search.downhill import going_down, settling
 from calibration.inference.search.objective import InRange, Objective, Quantity, Search, gather, run
 from calibration.inference.search.optimise import Optimum, maximise
@@ -39,18 +40,6 @@ from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import Bars
 from cipark_sd.base.wording import percent
 from cipark_sd.execution.pool import Pool, RecordTask, records
-
-#: A rise of the log density from which on a place of a walk fits better than the optimum: below it, the end of an
-#: interval, where the profile has fallen by about 2, moves by less than half a percent of its distance.
-BETTER = 0.02
-#: The same where the objective jumps: what lies between two jumps is a matter of luck.
-BETTER_OVER_JUMPS = 0.3
-#: Searches for the best of all parameters, held ones included, from which the profiles of predictions start.
-JOINT_STARTS = 10
-#: Parameters whose profiles are walked in step, whatever the number of workers.
-TOGETHER = 32
-#: Times that the optimum goes to a better fit that a profile has met.
-MOST_TURNS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,11 +204,15 @@ def _walk_from(optimum: Optimum, held: InRange, rule: Threshold, stop: bool) -> 
         def watch(place: Place) -> None:
             full = inner.theta(place.minimum.point[None, :])[0]
             prior = 0.0 if own_prior is None else float(own_prior.log_prior_scaled(full[[held.position]]))
-            if place.cost - prior < -optimum.log_density - (BETTER_OVER_JUMPS if goal.rough else BETTER):
+            if place.cost - prior < -optimum.log_density - (
+                PROFILE.better_over_jumps if goal.rough else PROFILE.better
+            ):
                 raise BetterFit(full)
 
         walk = Walk(inner, held, rule.rise, watch=watch if stop else None)
-        centre = yield from settling(inner, inner.box(theta), tolerance=TOLERANCE, stall=walk.stall, kinks=walk.kinks)
+        centre = yield from settling(
+            inner, inner.box(theta), tolerance=PROFILE.tolerance, stall=walk.stall, kinks=walk.kinks
+        )
         yield from walk.begin(centre.point)
         return walk
 
@@ -249,7 +242,7 @@ def prediction_profile(
 
     def walk_from(start: Array) -> Search[Walk]:
         walk = Walk(goal, predicts, rule.rise)
-        centre = yield from going_down(goal, goal.box(start), tolerance=TOLERANCE)
+        centre = yield from going_down(goal, goal.box(start), tolerance=PROFILE.tolerance)
         yield from walk.begin(centre.point)
         return walk
 
@@ -320,16 +313,17 @@ def profiles(
         # the best joint fit of groups and of how much they differ says nothing of either
         return [], optimum
     names = optimum.goal.space.names
-    groups = [tuple(names[first : first + TOGETHER]) for first in range(0, len(names), TOGETHER)]
+    groups = [tuple(names[first : first + PROFILE.together]) for first in range(0, len(names), PROFILE.together)]
     bars.show("profiles", 0, len(names))
 
     def tell(n_done: int, _: list[Profile]) -> None:
-        bars.show("profiles", min(n_done * TOGETHER, len(names)), len(names))
+        bars.show("profiles", min(n_done * PROFILE.together, len(names)), len(names))
 
-    for turn in range(MOST_TURNS + 1):
+    # the optimum goes to a better fit that a profile has met so often
+    for turn in range(6):
         rules = interval_rules(optimum, problem.method.level)
         optimum = replace(optimum, alternatives=optimum.as_good(max(rules.of(name).rise for name in names)))
-        stop = turn < MOST_TURNS
+        stop = turn < 5
         kind = f"profiles {turn}" if turn else "profiles"
         # of all that was searched a profile asks for the ends alone
         walked = partial(profiles_of, replace(optimum, searches=()), level=rules.level, rules=rules, stop=stop)
@@ -389,7 +383,7 @@ def predictions(
     if len(moving.goal.free) > len(optimum.goal.free):
         rng, entries = stage_numbers(problem.method.seed, Stage.PREDICTIONS), checkpoints.within("joint")
         try:
-            joint = maximise(moving.goal, starts=JOINT_STARTS, rng=rng, wider=False, checkpoints=entries, pool=pool)
+            joint = maximise(moving.goal, starts=10, rng=rng, wider=False, checkpoints=entries, pool=pool)
         except KeyboardInterrupt:
             return [], replace(optimum, interrupted=True)
         if joint.interrupted:

@@ -12,22 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration.inference.profile.tuning import PROFILE
 from calibration.inference.search.objective import IMPOSSIBLE
-from calibration.inference.search.optimise import APART, Optimum
+from calibration.inference.search.optimise import Optimum
 from calibration.inference.search.scoring import around, even_directions, jumps
+from calibration.inference.search.tuning import SEARCH
 from calibration.inference.small_algebra import factor
 from cipark_sd.base.arrays import Array
-
-#: Ends of searches about which points are drawn lie no further below the best, in log units, and are so many at most.
-NEAR, MOST_ENDS = 4.0, 24
-#: Points, a power of two, and the degrees of freedom of Student's t from which they come: heavier tails than a ridge's.
-POINTS, DEGREES = 8192, 4
-#: Rounds of points, each of which shows the next one more of the whole; and the least variance of one, as share of a
-#: search range. Of a tank that opens above a level, with a posterior sd of 5.8, five seeds give 3.8 to 6.5 after one
-#: round and 4.1 to 6.0 after four; the curvature about the best place gives 1.85.
-ROUNDS, LEAST = 4, 1e-12
-#: Places are as good as the best within so many log units, about the height of a tooth.
-AS_GOOD = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,13 +61,16 @@ def scatter(optimum: Optimum) -> Scatter:
     """The scatter about an optimum whose objective jumps."""
     goal, best = optimum.goal, optimum.log_density
     ends = [goal.box(optimum.theta)]
-    for search in optimum.searches[: 2 * MOST_ENDS]:
+    for search in optimum.searches[: 2 * PROFILE.most_ends]:
         end = goal.box(search.theta)
-        if best - search.log_density <= NEAR and min(np.abs(end - before).max() for before in ends) > APART:
+        if (
+            best - search.log_density <= PROFILE.near
+            and min(np.abs(end - before).max() for before in ends) > SEARCH.apart
+        ):
             ends.append(end)
-    ends = ends[:MOST_ENDS]
+    ends = ends[: PROFILE.most_ends]
     centres, frames = list(ends), [even_directions(around(goal, end).matrix) for end in ends]
-    for _ in range(ROUNDS):
+    for _ in range(PROFILE.rounds):
         points, logs = _drawn(np.array(centres), frames)
         values = goal(points)
         weights = np.exp(np.where(values < IMPOSSIBLE, -values - best - logs, -np.inf))
@@ -84,12 +78,12 @@ def scatter(optimum: Optimum) -> Scatter:
         # the next points come from what these show of the whole as well
         centres.append((weights[:, None] * points).sum(axis=0))
         away = points - centres[-1]
-        frames.append(factor(((weights[:, None] * away).T[:, None, :] * away.T).sum(axis=2), LEAST).T)
+        frames.append(factor(((weights[:, None] * away).T[:, None, :] * away.T).sum(axis=2), 1e-12).T)
     theta = goal.space.from_box(points)
     mean = (weights[:, None] * theta).sum(axis=0)
     variance = (weights[:, None] * (theta - mean) ** 2).sum(axis=0)
-    good = np.vstack([theta[-values >= best - AS_GOOD], goal.space.from_box(np.array(ends))[:1]])
-    of_ends = [search.theta[goal.free] for search in optimum.searches if best - search.log_density <= AS_GOOD]
+    good = np.vstack([theta[-values >= best - PROFILE.as_good], goal.space.from_box(np.array(ends))[:1]])
+    of_ends = [search.theta[goal.free] for search in optimum.searches if best - search.log_density <= PROFILE.as_good]
     good = np.vstack([good, *of_ends])
     return Scatter(
         goal.space.names,
@@ -106,15 +100,15 @@ def _drawn(ends: Array, frames: list[Array]) -> tuple[Array, Array]:
     from scipy import special, stats
 
     n, k = len(ends), ends.shape[1]
-    sequence = stats.qmc.Sobol(k + 1, scramble=False).random(POINTS) + 0.5 / POINTS
-    scales = np.sqrt(DEGREES / stats.chi2.ppf(sequence[:, -1], DEGREES))
+    sequence = stats.qmc.Sobol(k + 1, scramble=False).random(PROFILE.points) + 0.5 / PROFILE.points
+    scales = np.sqrt(PROFILE.degrees / stats.chi2.ppf(sequence[:, -1], PROFILE.degrees))
     shifts = stats.norm.ppf(sequence[:, :-1]) * scales[:, None]
-    number = np.arange(POINTS) % n
+    number = np.arange(PROFILE.points) % n
     points = ends[number] + np.einsum("ij,ijk->ik", shifts, np.array(frames)[number])
     points = points[((points >= 0) & (points <= 1)).all(axis=1)]
     logs = np.empty((n, len(points)))
     for row, (end, frame) in enumerate(zip(ends, frames, strict=True)):
         away = np.linalg.solve(frame.T, (points - end).T).T
         size = np.linalg.slogdet(frame)[1]
-        logs[row] = -size - (DEGREES + k) / 2 * np.log1p((away**2).sum(axis=1) / DEGREES)
+        logs[row] = -size - (PROFILE.degrees + k) / 2 * np.log1p((away**2).sum(axis=1) / PROFILE.degrees)
     return points, np.asarray(special.logsumexp(logs, axis=0) - np.log(n))

@@ -27,26 +27,14 @@ from cipark_sd.base.wording import NO_END, interval, listed, number
 #: which the end is given. ``not found``: there is no number, because the rise jumps or the profile was not followed to
 #: an end. ``none``: there is no profile. ``not judged``: the numbers are not those of the model.
 SideState = Literal["bounded", "open", "closed", "not found", "none", "not judged"]
-#: Of a parameter on which the likelihood is a step function.
-STEPWISE = "no profile: the likelihood is a step function of it"
-#: A slope over the whole range of a parameter on its bound that is more than none.
-PUSHED = 1e-3
-#: A bound is no obstacle where all that lies beyond it, or a way within it, is worth less than this share of the
-#: threshold; how far within, as share of the range.
-NOTHING, WITHIN = 1e-2, 0.05
-#: The fall of the log density that a search may leave.
-TOLERANCE = 1e-8
 #: Growth of the square root of the rise that a step aims at, as share of that of the threshold, and the most of it that
 #: is taken as no jump: smaller ones make more places, larger ones more searches that stick.
 AIM, MOST_GROWTH = 0.25, 0.75
-#: The most by which a step grows.
-LONGER = 4.0
 #: The crossing is good when the rise there is the threshold to this share of it, and the slope of the profile leads on
 #: to the end. Nearer by, a search from the last place promises less than its tolerance, and takes no step.
 AT_THRESHOLD = 1e-4
-#: A rise that misses the threshold by more than this share at the finest step jumps over it; the finest step as a share
-#: of the one in which the crossing lies, over which a rise without a jump grows by no more than that share.
-LEAP, FINEST = 1e-2, 1e-4
+#: Of a parameter on which the likelihood is a step function.
+STEPWISE = "no profile: the likelihood is a step function of it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +183,7 @@ def obstacles(goal: Objective, minimum: Minimum, threshold: float) -> Search[lis
     Parameters
     ----------
     threshold : float
-        Of the rise, of which a share, :data:`NOTHING`, is no obstacle.
+        Of the rise, of which a hundredth is no obstacle.
 
     Returns
     -------
@@ -212,7 +200,7 @@ def obstacles(goal: Objective, minimum: Minimum, threshold: float) -> Search[lis
         if _is_pulled(goal, name):
             # where a parameter is at its own end no other one stands in its way
             continue
-        harmless = yield from _harmless(goal, minimum, name, NOTHING * threshold)
+        harmless = yield from _harmless(goal, minimum, name, 1e-2 * threshold)
         if not harmless:
             texts.append(bound_words(goal, minimum.point, name))
     return texts
@@ -233,8 +221,10 @@ def _is_pulled(goal: Objective, name: str) -> bool:
 
 def on_bounds(goal: Objective, minimum: Minimum) -> list[str]:
     """Free parameters that a minimum has on a bound of their search, and that would move on without it."""
-    low = (minimum.point <= 0.0) & (minimum.slopes > PUSHED)
-    high = (minimum.point >= 1.0) & (minimum.slopes < -PUSHED)
+    # a slope over the whole range that is more than none
+    pushed = 1e-3
+    low = (minimum.point <= 0.0) & (minimum.slopes > pushed)
+    high = (minimum.point >= 1.0) & (minimum.slopes < -pushed)
     return [name for name, stuck in zip(goal.space.names, low | high, strict=True) if stuck]
 
 
@@ -245,12 +235,12 @@ def _harmless(goal: Objective, minimum: Minimum, name: str, nothing: float) -> S
     if worth_beyond(goal, column, upper, abs(float(minimum.slopes[column]))) < nothing:
         return True
     inside = minimum.point.copy()
-    inside[column] = 1 - WITHIN if upper else WITHIN
+    inside[column] = 1 - 0.05 if upper else 0.05
     nuisance = np.delete(np.arange(len(inside)), column)
     if not len(nuisance):
         return False
     inner = replace(goal, base=goal.theta(inside[None, :])[0], free=goal.free[nuisance])
-    within = yield from settling(inner, minimum.point[nuisance], tolerance=TOLERANCE, stall=nothing / 10)
+    within = yield from settling(inner, minimum.point[nuisance], tolerance=1e-8, stall=nothing / 10)
     return within.value < minimum.value + nothing
 
 
@@ -308,7 +298,7 @@ def _next_step(step: float, before: float, after: float, limit: float) -> float:
         The root of the threshold.
     """
     growth = (after - before) / (AIM * limit)
-    return step * min(LONGER, max(0.3, 1 / growth if growth > 0 else LONGER))
+    return step * min(4.0, max(0.3, 1 / growth if growth > 0 else 4.0))
 
 
 @dataclass
@@ -359,8 +349,8 @@ def crossing(
     least: float,
     threshold: float,
     solve: Callable[[float, Place], Search[Place]],
-    near: float = 0.0,
-    finest: float = FINEST,
+    near: float,
+    finest: float,
 ) -> Search[tuple[Place, bool]]:
     """Where the rise is the threshold, between a place below and one above it.
 
@@ -406,7 +396,8 @@ def crossing(
         place = yield from solve(share, low[1])
         best = min(best, place, key=lambda place: abs(gap(place)))
         low, high = ((share, place), high) if gap(place) <= 0 else (low, (share, place))
-    if abs(best.cost - least - threshold) <= LEAP * threshold + near:
+    # over the finest step a rise without a jump grows by no more than a hundredth
+    if abs(best.cost - least - threshold) <= 1e-2 * threshold + near:
         return best, True
     return low[1], False
 

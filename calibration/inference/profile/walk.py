@@ -21,9 +21,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from calibration.inference.profile.tuning import PROFILE
 from calibration.inference.profile.verdict import (
     AT_THRESHOLD,
-    FINEST,
     Pace,
     Part,
     Place,
@@ -35,73 +35,16 @@ from calibration.inference.profile.verdict import (
 )
 from calibration.inference.sample.convergence import cost_of_a_run
 from calibration.inference.search.box_search import Minimum, descending, measured, minimising, positive
-from calibration.inference.search.downhill import KINKED, Allowance, Spent, nearing, settling, within
+from calibration.inference.search.downhill import Allowance, Spent, nearing, settling, within
 from calibration.inference.search.objective import IMPOSSIBLE, InRange, Objective, Pull, Quantity, Search, ask, gather
-from calibration.inference.search.scoring import DOUBT, around, scored
+from calibration.inference.search.scoring import around, scored
+from calibration.inference.search.tuning import SEARCH
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import listed
 
-#: Points that the searches of one side may ask for, from all centres together: of 44 sides of a smooth likelihood of 21
-#: parameters (benchmarks/gauntlet, wolves) half took fewer than 350 and the dearest 664; along kinks (appliance) 15
-#: of 44 were not found with 1,000, of which 9 had risen by more than half of what they had to. A larger model
-#: has fewer: as many as cost :data:`WORK` operations, but no fewer than a smooth side needs, however fine its step.
-#: Housing's two ends that 2,000 did not find, and
-#: three of a brigade's four, are found with more; with 200 million operations a whole fit of dengue took 180 s.
-MOST_ASKED, LEAST_ASKED, WORK = 5000, 700, 120_000_000
-#: Operations that a side may take of an objective that jumps, where a step runs the model twice for each parameter:
-#: 224 steps of benchmarks/gauntlet's reservoir and 444 of dengue, of which no side of the 60 of either needed all.
-OVER_JUMPS, LEAST_SWEPT = 3_000_000_000, 50
 #: What is said of a side whose searches have used them up, and which way each side goes.
 SPENT, SIDES = "given up", (-1.0, 1.0)
-#: A step below this share of the way from the start, or below rounding, cannot be made smaller.
-RESOLUTION, ROUNDING = 1e-9, 1e-13
-#: What an infinite threshold is taken for when steps are chosen.
-FLAT_RISE = 1e4
-#: The largest step, as the move of the quantity when every parameter moves by this share of its range.
-LARGEST = 0.1
-#: Steps on one side after which the largest step doubles each time.
-PATIENT = 20
-#: A step that moves the quantity by less than this share of what was asked is stuck; so many in a row are the end.
-STUCK, MOST_STUCK = 0.02, 5
-#: The fall of the log density that a search may leave, and the share of the threshold that its last steps gain together
-#: where a kink keeps it from that.
-TOLERANCE, STALL = 1e-7, 1e-4
-#: The fall that a search may leave at an end. With 1e-7 the ends of benchmarks/gauntlet's bees differ by up to 5e-6
-#: between processors, with this by 6e-10; it takes three slopes more.
-AT_END = 1e-10
-#: How many times that share on the way out, where a place only shows how far to go next.
-ROUGH = 10.0
-#: A search that ends lower than another by this share of the threshold shows that the other one had stuck; the same
-#: where the objective jumps. An end that is missed by a share of the threshold is off by half that share of its
-#: distance from the centre; a smaller share begins walks again for what moves no digit. Halved or doubled neither
-#: moves an end of flu, Rat42 and the core. Over the jumps of a tank that opens above a level up to three of eight ends
-#: move, one by 40% where the second is doubled or the first halved: what searches have to gain goes by their ratio.
-LOWER, LOWER_OVER_JUMPS = 1e-3, 0.05
-#: How many times that share grows in a walk each time that it goes on from a lower place, begins again or has searched
-#: longer for nothing, and the most of it: along jumps and kinks there always is a place that is a little lower. They
-#: trade time for ends that are off by a twentieth of their distance at most. Halved or doubled the one moves no end of
-#: the same four, the other an end of the tank by a thousandth.
-PATIENCE, MOST_LOWER = 4.0, 0.1
-#: A side that has used up its points ends between two places whose rises miss the threshold by no more than this share,
-#: and that are this share of their distance from the centre apart: levels of 91 and 97% for 95%.
-NEARLY, APART = 0.25, 0.1
-#: The same share of rises where the objective jumps: the places are near, and the end lies between them.
-NEARLY_OVER_JUMPS = 1.0
-#: The pull on a parameter that is held where the objective jumps.
-HELD = 1e-6
-#: The room of a pull that holds the quantity between two places, as share of their distance: the quantity then is off
-#: by a millionth of that; and how often a ridge between them is looked for.
-CLOSE, MOST_ON_RIDGE = 1e-3, 8
-#: The relative fall at which steps along a bent valley end: a thousandth of that of other searches, since what is left
-#: may lie far along it.
-VALLEY = 1e-9
-#: Crossings that are searched before a side ends, each with a lower place outside.
-MOST_CROSSINGS = 3
-#: The finest step of a crossing of a rise that jumps, as share of the one in which it lies.
-FINEST_OVER_JUMPS = 0.02
-#: After so many steps in a row that were too far the last one is searched again.
-SUSPECT = (6, 14)
 
 
 class Walk:
@@ -146,7 +89,7 @@ class Walk:
         self.allowances = {direction: Allowance(self.most) for direction in SIDES}
         self.outside: dict[float, Place] = {}
         self.beyond: list[Array] = []
-        self.lower, self.kinks = LOWER_OVER_JUMPS if goal.rough else LOWER, Allowance(KINKED)
+        self.lower, self.kinks = PROFILE.lower_over_jumps if goal.rough else PROFILE.lower, Allowance(SEARCH.kinked)
 
     def begin(self, point: Array) -> Search[None]:
         """Take a minimum of the goal ``(n_free,)`` as the centre: its curvature gives first steps and searches."""
@@ -176,9 +119,14 @@ class Walk:
         return math.isinf(self.ends[0])
 
     @property
+    def rise(self) -> float:
+        """The threshold, by which steps are chosen; an infinite one is taken for a large one."""
+        return min(self.threshold, 1e4)
+
+    @property
     def stall(self) -> float:
         """What the last steps of a search have to gain for it to go on."""
-        return STALL * self.lower / LOWER * min(self.threshold, FLAT_RISE)
+        return PROFILE.stall * self.lower / PROFILE.lower * self.rise
 
     @property
     def least(self) -> float:
@@ -203,7 +151,7 @@ class Walk:
             # a better fit than the centre lies on the way: its surroundings are the new centre
             best = min(self.places, key=lambda place: place.cost)
             centre = yield from settling(
-                self.goal, best.minimum.point, tolerance=TOLERANCE, stall=self.stall, kinks=self.kinks
+                self.goal, best.minimum.point, tolerance=PROFILE.tolerance, stall=self.stall, kinks=self.kinks
             )
             yield from self.begin(centre.point)
 
@@ -213,7 +161,7 @@ class Walk:
         return before if before is not None and before.state == "bounded" and side.state == "not found" else side
 
     def _grow_patient(self) -> None:
-        self.lower = min(PATIENCE * self.lower, MOST_LOWER)
+        self.lower = min(PROFILE.patience * self.lower, PROFILE.most_lower)
 
     def _affordable_side(self, direction: float) -> Search[Side]:
         """What closes a side, or how far its allowance led."""
@@ -230,10 +178,10 @@ class Walk:
         inside = max(within_it, key=lambda place: direction * place.at)
         outside = self.outside.get(direction, inside)
         low, high = ((place.cost - self.least) / self.threshold for place in (inside, outside))
-        nearly = NEARLY_OVER_JUMPS if self.goal.rough else NEARLY
+        nearly = PROFILE.nearly_over_jumps if self.goal.rough else PROFILE.nearly
         if not 1 - nearly <= low <= 1 < high <= 1 + nearly:
             return None
-        if not 0 < direction * (outside.at - inside.at) <= APART * abs(inside.at - self.centre.at):
+        if not 0 < direction * (outside.at - inside.at) <= PROFILE.apart * abs(inside.at - self.centre.at):
             return None
         share = (1 - root(low)) / (root(high) - root(low))
         return (yield from self._end(inside, inside.at + share * (outside.at - inside.at)))
@@ -241,13 +189,12 @@ class Walk:
     def _end(self, place: Place, at: float) -> Search[Side]:
         """The side that ends beside a place."""
         goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
-        bounds = yield from obstacles(goal, place.minimum, min(self.threshold, FLAT_RISE))
+        bounds = yield from obstacles(goal, place.minimum, self.rise)
         return Side("closed" if bounds else "bounded", at, listed(bounds, none=""))
 
     def _side(self, direction: float) -> Search[Side]:
         """What closes a side, with places added until it is known."""
-        limit = math.sqrt(min(self.threshold, FLAT_RISE))
-        pace = Pace.first(limit, self.spread, LARGEST * self.reach)
+        pace = Pace.first(math.sqrt(self.rise), self.spread, 0.1 * self.reach)
         before = current = self.centre
         pull, stuck, refused = current.slope, 0, 0
         attempt = -1
@@ -256,19 +203,19 @@ class Walk:
             if self._at_end(current.at, direction):
                 return Side("open", current.at)
             # where the scale of the quantity changes along the way, steps right at its start would never end
-            largest = LARGEST * self.reach * 2.0 ** max(0, attempt - PATIENT)
+            largest = 0.1 * self.reach * 2.0 ** max(0, attempt - 20)
             step = pace.step
             place = yield from self._step(before, current, direction * step, pull)
             low, high = root(current.cost - self.least), root(place.cost - self.least)
             refused = refused + 1 if pace.too_far(low, high) else 0
-            if refused in SUSPECT:
+            if refused in PROFILE.suspect:
                 place = yield from self._again(place, current)
                 high = root(place.cost - self.least)
             moved = direction * (place.at - current.at)
             ahead = place.at if moved > 0 else current.at + direction * step
             if pace.too_far(low, high):
                 pace.shorten(current.at, ahead, high)
-                if step <= max(ROUNDING * self.reach, RESOLUTION * abs(current.at - self.centre.at)):
+                if step <= max(1e-13 * self.reach, 1e-9 * abs(current.at - self.centre.at)):
                     return Side("not found", current.at, jumped(place.cost))
                 continue
             place = yield from self._this_side(current, place, direction)
@@ -281,7 +228,7 @@ class Walk:
                 before = current = place
                 pull = place.slope
                 continue
-            if not moved > STUCK * step:
+            if not moved > 0.02 * step:
                 # at a corner or a kink; a stronger pull over a smaller step tells whether it is the end
                 stuck += 1
                 pace.step = step / 3
@@ -289,7 +236,7 @@ class Walk:
                 if moved > 0:
                     self._add(place)
                     before, current = current, place
-                if stuck == MOST_STUCK:
+                if stuck == 5:
                     return self._wall(current, direction)
                 continue
             stuck = 0
@@ -303,7 +250,7 @@ class Walk:
         outwards.sort(key=lambda place: direction * place.at)
         for i in reversed(range(len(outwards) - 1)):
             inner, outer = outwards[i : i + 2]
-            if inner.cost > outer.cost + (self.lower if self.goal.rough else LOWER) * self.threshold:
+            if inner.cost > outer.cost + (self.lower if self.goal.rough else PROFILE.lower) * self.threshold:
                 again = yield from self._solve(outer.minimum.point, inner.aimed, inner.sigma, outer)
                 if again.minimum.value < inner.minimum.value:
                     self.places[self.places.index(inner)] = outwards[i] = again
@@ -335,7 +282,7 @@ class Walk:
             # the walk met a better fit; both sides are walked again from there
             return Side("not found", inside.at, "a better fit lies on the way"), inside
         direction = outside.at - inside.at
-        for _ in range(MOST_CROSSINGS):
+        for _ in range(3):
             place, at_threshold = yield from self._crossing(inside, outside)
             if self.is_prediction:
                 break
@@ -380,14 +327,14 @@ class Walk:
         ahead = np.clip(ahead, 0.0, 1.0)
         value, _ = yield from ask(self.goal, ahead)
         start = ahead if value < IMPOSSIBLE else current.minimum.point
-        return (yield from self._solve(start, aimed, sigma, current, ROUGH))
+        return (yield from self._solve(start, aimed, sigma, current, PROFILE.rough))
 
     def _again(self, place: Place, current: Place) -> Search[Place]:
         """The same step from the place before it, with the curvature measured anew, where that ends lower."""
         goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
         if goal.rough:
             return self._over_jumps(goal, current.minimum.point, anew=True)
-        minimum = yield from minimising(goal, current.minimum.point, tolerance=TOLERANCE, stall=self.stall)
+        minimum = yield from minimising(goal, current.minimum.point, tolerance=PROFILE.tolerance, stall=self.stall)
         second = self._place(minimum, place.aimed, place.sigma)
         return second if second.minimum.value < place.minimum.value else place
 
@@ -405,7 +352,7 @@ class Walk:
         A pull only leads to about where it aims, and so over a ridge into the next valley. Between a rise and a fall
         no place lies higher than where the tangents meet, but for a bend upwards, from which the rise goes on.
         """
-        for _ in range(MOST_ON_RIDGE):
+        for _ in range(8):
             width = far.at - near.at
             if self.goal.rough or not (direction * near.slope > 0 > direction * far.slope and direction * width > 0):
                 return None
@@ -414,7 +361,7 @@ class Walk:
                 return None
             at = near.at + min(max(ahead / width, 0.1), 0.9) * width
             solved = yield from gather(
-                [self._solve(start.minimum.point, at, CLOSE * abs(width), start) for start in (near, far)]
+                [self._solve(start.minimum.point, at, 1e-3 * abs(width), start) for start in (near, far)]
             )
             middle = min(solved, key=lambda place: place.cost)
             if middle.cost - self.least > self.threshold:
@@ -424,9 +371,11 @@ class Walk:
 
     def _refined(self, place: Place, between: tuple[float, float]) -> Search[tuple[Place, float]]:
         """The end to all digits, from a place where the rise nearly is the threshold: Newton steps on its root."""
-        for _ in range(MOST_CROSSINGS):
+        for _ in range(3):
             goal, near = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma)), place.minimum
-            minimum = yield from descending(goal, near.point, near.matrix, tolerance=AT_END, stall=TOLERANCE)
+            minimum = yield from descending(
+                goal, near.point, near.matrix, tolerance=PROFILE.at_end, stall=PROFILE.tolerance
+            )
             place = self._place(minimum, place.aimed, place.sigma)
             rise = place.cost - self.least
             if not place.slope * (between[1] - between[0]) > 0:
@@ -455,7 +404,7 @@ class Walk:
         start = self.centre.minimum.point + (place.at - self.centre.at) * along
         if goal.rough:
             return self._over_jumps(goal, start, anew=True)
-        near = yield from nearing(goal, start, fall=VALLEY)
+        near = yield from nearing(goal, start, fall=1e-9)
         return self._place(replace(near, matrix=place.minimum.matrix), place.aimed, place.sigma)
 
     def _crossing(self, inside: Place, outside: Place) -> Search[tuple[Place, bool]]:
@@ -470,7 +419,7 @@ class Walk:
                 self.outside[math.copysign(1.0, outside.at - inside.at)] = place
             return place
 
-        near, finest = (DOUBT, FINEST_OVER_JUMPS) if self.goal.rough else (0.0, FINEST)
+        near, finest = (SEARCH.doubt, PROFILE.finest_over_jumps) if self.goal.rough else (0.0, 1e-4)
         return (yield from crossing(inside, outside, self.least, self.threshold, solve, near, finest))
 
     def _model(self, start: Array, near: Place, sigma: float) -> Array:
@@ -486,17 +435,19 @@ class Walk:
     def _solve(
         self, start: Array, aimed: float, sigma: float, near: Place | None = None, rough: float = 1.0
     ) -> Search[Place]:
-        """The place with the least objective and pull; ``rough`` times the share :data:`STALL` ends the search."""
+        """The place with the least objective and pull; ``rough`` times the share ``PROFILE.stall`` ends the search."""
         goal = replace(self.goal, pull=Pull(self.quantity, aimed, sigma))
         start = np.clip(start, 0.0, 1.0)
         if goal.rough:
             return self._over_jumps(goal, start, rough)
         matrix = self._model(start, self.centre if near is None else near, sigma)
-        minimum = yield from descending(goal, start, matrix, tolerance=TOLERANCE, stall=rough * self.stall)
+        minimum = yield from descending(goal, start, matrix, tolerance=PROFILE.tolerance, stall=rough * self.stall)
         # a prediction's place need not be met exactly, and one that looks like a jump is searched again
-        least_fall = rough * self.lower * min(self.threshold, FLAT_RISE)
+        least_fall = rough * self.lower * self.rise
         if minimum.promised > least_fall and minimum.value < IMPOSSIBLE and not self.is_prediction:
-            second = yield from settling(goal, minimum.point, tolerance=TOLERANCE, stall=self.stall, kinks=self.kinks)
+            second = yield from settling(
+                goal, minimum.point, tolerance=PROFILE.tolerance, stall=self.stall, kinks=self.kinks
+            )
             if not second.value < minimum.value - least_fall:
                 self._grow_patient()
             minimum = second if second.value <= minimum.value else minimum
@@ -510,7 +461,7 @@ class Walk:
         assert goal.pull is not None
         aimed, sigma = goal.pull.aim, goal.pull.sigma
         if not self.is_prediction:
-            aimed, sigma = min(max(aimed, self.ends[0]), self.ends[1]), HELD
+            aimed, sigma = min(max(aimed, self.ends[0]), self.ends[1]), 1e-6
             minimum = self._holding(start, aimed, rough * self.stall, anew)
         else:
             across = goal.of_quantity(self.quantity, start)[1] / sigma
@@ -554,13 +505,19 @@ class Walk:
 def most_asked(density: Posterior) -> int:
     """Points that a side may ask for, whatever the machine."""
     cost = cost_of_a_run(density)
-    return min(MOST_ASKED, LEAST_ASKED if cost is None else max(LEAST_ASKED, WORK // cost))
+    return min(
+        PROFILE.most_asked, PROFILE.least_asked if cost is None else max(PROFILE.least_asked, PROFILE.work // cost)
+    )
 
 
 def _most_swept(goal: Objective) -> int:
     """Steps over jumps that a side may take, whatever the machine."""
     cost = cost_of_a_run(goal.density)
-    return LEAST_SWEPT if cost is None else max(LEAST_SWEPT, OVER_JUMPS // (2 * len(goal.free) * cost))
+    return (
+        PROFILE.least_swept
+        if cost is None
+        else max(PROFILE.least_swept, PROFILE.over_jumps // (2 * len(goal.free) * cost))
+    )
 
 
 def union(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from calibration.inference.sample.convergence import cost_of_a_run
 from calibration.inference.search.objective import IMPOSSIBLE, Objective, Search, ask, gather, has_slopes
+from calibration.inference.search.tuning import SEARCH
 from calibration.inference.small_algebra import (
     backward,
     dot,
@@ -28,32 +29,6 @@ from calibration.inference.small_algebra import (
     times,
 )
 from cipark_sd.base.arrays import Array, near
-
-#: How much the objective rises over a step of a second difference: far above rounding, within the parabola.
-PROBED_RISE = 1e-4
-#: Smallest and largest step of a second difference, as shares of a search range.
-LEAST_PROBE, MOST_PROBE = 1e-10, 1e-2
-#: A difference quotient of the gradient takes this share of the step over which the curve rises by a half.
-GRADIENT_SHARE = 2e-3
-#: Curvature below which a direction counts as flat: a rise of 0.0005 over the whole range.
-FLAT = 1e-3
-#: Least eigenvalue of a curvature whose diagonal is 1.
-SINGULAR = 1e-10
-#: Parameters and operations from which on a curvature takes slopes: of 30 parameters in place of 870 runs 60 slopes,
-#: each at six runs. Of 13 both would cost the same.
-MANY, COSTLY = 25, 40_000_000
-#: Numbers of the corners whose values are asked for at once, 8 MiB: those of 400 parameters are 129 million.
-CORNER_NUMBERS = 2**20
-#: Quasi-Newton steps from one measured curvature, and points of one line search.
-MOST_STEPS, MOST_TRIALS = 120, 40
-#: A step lowers the objective by this share of what its slope promises, and leaves at most this share of the slope.
-LEAST_FALL, STEEP = 1e-4, 0.9
-#: The shortest share of a step, and how many steps show whether a search still gains.
-SHORTEST, LAST_STEPS = 1e-8, 10
-#: Tolerances up to this one ask for all digits.
-LAST_DIGITS = 1e-9
-#: Times that the curvature is measured anew where a search has stuck.
-MOST_CURVATURES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +50,9 @@ class Minimum:
 
 def positive(matrix: Array) -> Array:
     """A curvature with negative and vanishing directions turned up, so that every step leads downhill."""
-    scale = np.sqrt(np.maximum(np.abs(np.diag(matrix)), FLAT))
+    scale = np.sqrt(np.maximum(np.abs(np.diag(matrix)), SEARCH.flat))
     values, vectors = principal_axes(matrix / np.outer(scale, scale))
-    lifted = np.maximum(np.abs(values), SINGULAR)
+    lifted = np.maximum(np.abs(values), 1e-10)
     return np.asarray(np.outer(scale, scale) * ((vectors * lifted)[:, None, :] * vectors).sum(axis=2))
 
 
@@ -86,7 +61,7 @@ def suiting_steps(matrix: Array) -> Array:
     # a difference quotient over the whole width of a steep valley would not be its slope
     diagonal = np.diag(matrix) if matrix.ndim == 2 else matrix
     widths = 1 / np.sqrt(np.maximum(np.abs(diagonal), 1.0))
-    return np.clip(GRADIENT_SHARE * widths, LEAST_PROBE, 1e-4)
+    return np.clip(2e-3 * widths, 1e-10, 1e-4)
 
 
 def own_curvature(goal: Callable[[Array], Array], point: Array) -> Array:
@@ -123,7 +98,7 @@ def curvature(goal: Callable[[Array], Array], point: Array) -> Array:
     if len(first):
         pair_steps = np.diag(steps)
         up, down = np.empty(len(first)), np.empty(len(first))
-        at_once = max(1, CORNER_NUMBERS // (2 * n))
+        at_once = max(1, SEARCH.corner_numbers // (2 * n))
         for start in range(0, len(first), at_once):
             part = slice(start, start + at_once)
             together = pair_steps[first[part]] + pair_steps[partner[part]]
@@ -144,6 +119,8 @@ def _along_axes(
     """
     n = len(point)
     better, parts = np.full(n, 1e-4), near(2 * n + 1, n)
+    # far above rounding, within the parabola
+    probed_rise = 1e-4
     for _ in range(6):
         steps = better
         centre = np.clip(point, steps, 1 - steps)
@@ -152,10 +129,10 @@ def _along_axes(
         ahead, behind = values[1 : n + 1], values[n + 1 :]
         possible = (ahead < IMPOSSIBLE) & (behind < IMPOSSIBLE) & (values[0] < IMPOSSIBLE)
         rise = np.where(possible, np.abs(ahead + behind - 2 * values[0]) / 2, np.inf)
-        right = possible & (rise > PROBED_RISE / 30) & (rise < PROBED_RISE * 30)
+        right = possible & (rise > probed_rise / 30) & (rise < probed_rise * 30)
         with np.errstate(divide="ignore"):
-            suiting = np.where(possible, steps * np.sqrt(PROBED_RISE / rise), steps / 100)
-        better = np.where(right, steps, np.clip(suiting, LEAST_PROBE, MOST_PROBE))
+            suiting = np.where(possible, steps * np.sqrt(probed_rise / rise), steps / 100)
+        better = np.where(right, steps, np.clip(suiting, 1e-10, 1e-2))
         if (better == steps).all():
             break
     second = np.where(possible, (ahead + behind - 2 * values[0]) / steps**2, 0.0)
@@ -176,7 +153,7 @@ def measured(goal: Objective, point: Array) -> Search[tuple[Objective, Array]]:
         ``(n_free, n_free)``.
     """
     n, cost = len(point), cost_of_a_run(goal.density)
-    is_costly = cost is not None and n >= MANY and n * (n - 1) * cost > COSTLY
+    is_costly = cost is not None and n >= SEARCH.slopes_from and n * (n - 1) * cost > SEARCH.costly
     if is_costly and has_slopes(goal.density):
         matrix = yield from curvature_of_slopes(goal, point)
     else:
@@ -216,7 +193,7 @@ def minimising(goal: Objective, start: Array, *, tolerance: float, stall: float)
         Of the Minimum.
     """
     point, evaluations, last = start, 0, np.inf
-    for _ in range(MOST_CURVATURES):
+    for _ in range(4):
         scaled, matrix = yield from measured(goal, point)
         result = yield from descending(scaled, point, positive(matrix), tolerance=tolerance, stall=stall)
         evaluations += result.evaluations + len(point)
@@ -241,7 +218,7 @@ def descending(goal: Objective, start: Array, matrix: Array, *, tolerance: float
     tolerance : float
         The promised fall of the objective at which the search has converged.
     stall : float
-        What its :data:`LAST_STEPS` last steps together have to gain.
+        What its ten last steps together have to gain.
 
     Returns
     -------
@@ -251,12 +228,12 @@ def descending(goal: Objective, start: Array, matrix: Array, *, tolerance: float
     point = goal.on_grid(start)
     value, slopes = yield from ask(goal, point)
     evaluations, values = 1, [value]
-    for _ in range(MOST_STEPS):
+    for _ in range(120):
         step = bounded_step(matrix, slopes, point)
         promised = -(dot(slopes, step) + dot(step, times(matrix, step)) / 2)
         if not promised > tolerance:
             minimum = Minimum(point, value, slopes, matrix, True, evaluations)
-            return (yield from _to_last_digits(goal, minimum, promised)) if tolerance <= LAST_DIGITS else minimum
+            return (yield from _to_last_digits(goal, minimum, promised)) if tolerance <= SEARCH.last_digits else minimum
         (end, there, slopes_there), trials = yield from _along(goal, point, step, value, slopes)
         evaluations += trials
         if not there < value:
@@ -264,7 +241,7 @@ def descending(goal: Objective, start: Array, matrix: Array, *, tolerance: float
         matrix = _updated(matrix, end - point, slopes_there - slopes)
         point, value, slopes = end, there, slopes_there
         values.append(value)
-        gained = values[-1 - LAST_STEPS] - value if len(values) > LAST_STEPS else np.inf
+        gained = values[-1 - 10] - value if len(values) > 10 else np.inf
         if gained < stall:
             return Minimum(point, value, slopes, matrix, True, evaluations, promised=min(promised, gained))
     return Minimum(point, value, slopes, matrix, False, evaluations, promised=min(promised, gained))
@@ -277,7 +254,7 @@ def _to_last_digits(goal: Objective, minimum: Minimum, promised: float) -> Searc
         point, matrix = minimum.point, minimum.matrix
         trial = goal.on_grid(point + bounded_step(matrix, minimum.slopes, point))
         value, slopes = yield from ask(goal, trial)
-        if value > minimum.value + LAST_DIGITS * max(1.0, abs(value)):
+        if value > minimum.value + SEARCH.last_digits * max(1.0, abs(value)):
             break
         matrix = _updated(matrix, trial - point, slopes - minimum.slopes)
         minimum = Minimum(trial, value, slopes, matrix, True, minimum.evaluations + 1)
@@ -300,15 +277,15 @@ def _along(
     low, high, share = 0.0, np.inf, 1.0
     reached, trials = (point, value, slopes), 0
     # low: too steep still; high: not low enough
-    for _ in range(MOST_TRIALS):
+    for _ in range(40):
         trials += 1
         trial = goal.on_grid(point + share * step)
         there, slopes_there = yield from ask(goal, trial)
-        if there > value - LEAST_FALL * share * fall:
+        if there > value - 1e-4 * share * fall:
             high = share
         else:
             reached = trial, there, slopes_there
-            if -dot(slopes_there, step) <= STEEP * fall or share >= longest:
+            if -dot(slopes_there, step) <= 0.9 * fall or share >= longest:
                 break
             low = share
         if low > 0:
@@ -319,7 +296,7 @@ def _along(
             # the least of the parabola through both values and the slope, kept away from either end
             curve = there - value + share * fall
             share *= float(np.clip(share * fall / (2 * curve), 0.1, 0.5)) if there < IMPOSSIBLE and curve > 0 else 0.1
-            if share < SHORTEST:
+            if share < 1e-8:
                 break
     return reached, trials
 
@@ -341,9 +318,9 @@ def bounded_step(matrix: Array, slopes: Array, point: Array) -> Array:
     (n,)
     """
     # in units in which the diagonal is 1
-    scale = np.sqrt(np.maximum(np.diag(matrix), FLAT))
+    scale = np.sqrt(np.maximum(np.diag(matrix), SEARCH.flat))
     scaled = matrix / np.outer(scale, scale)
-    lower = factor(scaled, SINGULAR)
+    lower = factor(scaled, 1e-10)
     target = -forward(lower, slopes / scale)
     free = backward(lower, target) / scale
     ahead = point + free

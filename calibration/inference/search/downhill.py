@@ -7,23 +7,13 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.inference.search.box_search import LEAST_FALL, SHORTEST, Minimum, minimising
+from calibration.inference.search.box_search import Minimum, minimising
 from calibration.inference.search.least_squares import polished
 from calibration.inference.search.objective import IMPOSSIBLE, Objective, Search, T, ask, gather
 from calibration.inference.search.scoring import scored
+from calibration.inference.search.tuning import SEARCH
 from calibration.inference.small_algebra import dot, two_loops
 from cipark_sd.base.arrays import Array
-
-#: Times that least squares stick before a walk does without: each takes a thousand runs.
-KINKED = 2
-#: What the last steps of a search over jumps have to gain.
-OVER_JUMPS = 0.02
-#: Steps that a direction is made from, and the longest first one, as share of a search range.
-MEMORY, FIRST = 20, 0.1
-#: Places of a scan, steps of the search at each, rounds of closing in, and places of each round.
-PLACES, EACH, ROUNDS, CLOSER = 24, 20, 16, 9
-#: Scans of all step parameters in turn.
-TURNS = 3
 
 
 class Spent(Exception):
@@ -86,12 +76,12 @@ def nearing(goal: Objective, start: Array, *, most: int = 300, fall: float = 1e-
             changes.clear()
             step = _direction(inside, changes, held)
         share, reached = 1.0, False
-        while not reached and share > SHORTEST:
+        while not reached and share > 1e-8:
             trial = goal.on_grid(point + share * step)
             there, slopes_there = yield from ask(goal, trial)
             evaluations += 1
             promised = -dot(slopes, trial - point)
-            reached = there < value and there <= value - LEAST_FALL * promised
+            reached = there < value and there <= value - 1e-4 * promised
             curve = there - value + promised
             if not reached:
                 share *= float(np.clip(promised / (2 * curve), 0.1, 0.5)) if there < IMPOSSIBLE and curve > 0 else 0.1
@@ -99,7 +89,7 @@ def nearing(goal: Objective, start: Array, *, most: int = 300, fall: float = 1e-
             break
         move, turn = trial - point, slopes_there - slopes
         if dot(move, turn) > 1e-10 * math.sqrt(dot(move, move) * dot(turn, turn)):
-            changes = [(move, turn, np.array(1 / dot(move, turn))), *changes[: MEMORY - 1]]
+            changes = [(move, turn, np.array(1 / dot(move, turn))), *changes[: 20 - 1]]
         gained = value - there
         point, value, slopes = trial, there, slopes_there
         if gained < fall * max(1.0, abs(value)):
@@ -110,7 +100,8 @@ def nearing(goal: Objective, start: Array, *, most: int = 300, fall: float = 1e-
 def _direction(slopes: Array, changes: list[tuple[Array, Array, Array]], held: NDArray[np.bool_]) -> Array:
     """The step ``(n,)`` that the last changes of points and slopes tell, 0 where a bound holds."""
     if not changes:
-        return -slopes * (FIRST / max(FIRST, float(np.abs(slopes).max(initial=0.0))))
+        # the first step is no longer than a tenth of a search range
+        return -slopes * (0.1 / max(0.1, float(np.abs(slopes).max(initial=0.0))))
     move, turn, _ = changes[0]
     step = two_loops(-slopes, changes, lambda step: step * (dot(move, turn) / dot(turn, turn)))
     return np.where(held, 0.0, step)
@@ -129,7 +120,7 @@ def settling(
     start : (n_free,), of the box: from 0 to 1
     tolerance, stall : float
         As of :func:`calibration.inference.search.box_search.descending`; without a stall it is the tolerance, and
-        :data:`OVER_JUMPS` where the objective jumps.
+        ``SEARCH.stall_over_jumps`` where the objective jumps.
     kinks : Allowance, optional
         How often least squares may still stick, in all searches that share it, before they are left out. None: always.
 
@@ -139,7 +130,7 @@ def settling(
         Of the Minimum.
     """
     if goal.rough:
-        return scored(goal, start, stall=OVER_JUMPS if stall is None else stall)
+        return scored(goal, start, stall=SEARCH.stall_over_jumps if stall is None else stall)
     minimum = None
     if kinks is None or kinks.left > 0:
         minimum = polished(goal, start, tolerance=tolerance)
@@ -194,7 +185,8 @@ def scanning(goal: Objective, point: Array, columns: NDArray[np.intp]) -> Search
         Of the best point ``(n_free,)`` and the evaluations that it took.
     """
     best, value, evaluations = point, float(goal(point[None, :])[0]), 1
-    for _ in range(TURNS):
+    # all step parameters in turn
+    for _ in range(3):
         before = value
         for column in columns.tolist():
             scan = _Scan(goal, column, columns)
@@ -219,7 +211,7 @@ class _Scan:
         point[self.column] = at
         if len(self.nuisance):
             inner = replace(self.goal, base=self.goal.theta(point[None, :])[0], free=self.goal.free[self.nuisance])
-            near = yield from nearing(inner, point[self.nuisance], most=EACH)
+            near = yield from nearing(inner, point[self.nuisance], most=SEARCH.scan_steps)
             point[self.nuisance] = near.point
             self.evaluations += near.evaluations
         return point, float(self.goal(point[None, :])[0])
@@ -228,7 +220,7 @@ class _Scan:
         """All places with where their searches ended, and the best place."""
         first = float(point[self.column])
         amid = yield from self.solve(point, first)
-        grid = (np.arange(PLACES) + 0.5) / PLACES
+        grid = (np.arange(SEARCH.scan_places) + 0.5) / SEARCH.scan_places
         ways = (grid[grid > first], grid[grid < first][::-1])
         ahead, behind = yield from gather([self._one_way(amid[0], places) for places in ways])
         minimum = {first: amid} | ahead | behind
@@ -249,9 +241,10 @@ class _Scan:
         where = places.index(at)
         low, high = places[max(where - 1, 0)], places[min(where + 1, len(places) - 1)]
         best, value = minimum[at]
-        for _ in range(ROUNDS):
-            around = np.repeat(best[None, :], CLOSER, axis=0)
-            around[:, self.column] = np.linspace(low, high, CLOSER + 2)[1:-1]
+        # each round leaves a fifth: the last one is at rounding
+        for _ in range(16):
+            around = np.repeat(best[None, :], 9, axis=0)
+            around[:, self.column] = np.linspace(low, high, 11)[1:-1]
             values = self.goal(around)
             self.evaluations += 1
             if float(np.ptp(np.append(values, value))) == 0.0:
@@ -260,7 +253,7 @@ class _Scan:
             trial, there = yield from self.solve(best, float(around[place, self.column]))
             if there < value:
                 best, value = trial, there
-            width = (high - low) / (CLOSER + 1)
+            width = (high - low) / 10
             low, high = max(low, best[self.column] - width), min(high, best[self.column] + width)
         return self._amid(best), value
 

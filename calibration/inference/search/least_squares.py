@@ -17,32 +17,13 @@ from typing import TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.inference.search.box_search import FLAT, LAST_DIGITS, LEAST_PROBE, Minimum
+from calibration.inference.search.box_search import Minimum
 from calibration.inference.search.objective import Objective, fourth_order, on_grid
+from calibration.inference.search.tuning import SEARCH
 from calibration.inference.small_algebra import dot, least_within, singular_directions, times, triangular
 from calibration.study.observations import Count, Term
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
-
-#: Steps at most, and the damping with which they begin, the least above none, and that above which a search has stuck.
-MOST_STEPS, FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 200, 1e-4, 1e-12, 1e12
-#: Runs after which a search that has not converged is left to steps that need no slopes of residuals: at kinks of the
-#: model there is no sum of squares nearby.
-MOST_RUNS = 1000
-#: A step bends with the valley where that part of it is below this share; the bend is seen over this share of the step.
-MOST_BEND, BEND_SHARE = 0.75, 0.1
-#: A difference quotient takes this share of the step that moves the residuals by one standard deviation together.
-SHARE = 5e-3
-#: Singular value of slopes of length 1 that is rounding.
-SINGULAR = 1e-8
-#: A fall that the objective cannot show.
-ROUNDED = 1e-7
-#: The largest step of a difference quotient, as share of a search range.
-MOST_PROBE = 1e-4
-#: Newton steps for the spreads at most.
-MOST_TURNS = 60
-#: Least curvature of a log prior that makes a residual of it.
-LEAST_PRIOR = 1e-3
 
 
 def is_square(term: Term) -> TypeGuard[Count]:
@@ -179,7 +160,7 @@ class Squares:
             return np.asarray(np.exp(at))
         low, high = np.maximum(low, at - 5), np.minimum(high, at + 5)
         before, prior_before = at, np.zeros(len(space))
-        for turn in range(MOST_TURNS):
+        for turn in range(60):
             spread = np.exp(at)
             with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
                 prior = weight * space.log_prior_slopes_scaled(spread) * spread / np.exp(space.log_slopes(spread))
@@ -230,7 +211,7 @@ class Squares:
         at = np.clip(point[self._counted], step, 1 - step) + step * np.array([[-1.0], [0.0], [1.0]])
         theta = space.from_box(at)
         low, middle, high = -self.goal.prior_weight * (space.log_priors(theta) + space.log_slopes(theta))
-        roots = np.sqrt(np.maximum((low + high - 2 * middle) / step**2, LEAST_PRIOR))
+        roots = np.sqrt(np.maximum((low + high - 2 * middle) / step**2, 1e-3))
         slopes[np.arange(len(roots)), np.searchsorted(self.moving, self._counted)] = roots
         return slopes, (high - low) / (2 * step) / roots
 
@@ -257,21 +238,21 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
     if not np.isfinite(gaps).all():
         return None
     point = squares.solved(point, gaps)
-    cost, damping, evaluations = squares.cost(point, gaps), FIRST_DAMPING, 1
-    steps = np.full(len(squares.moving), MOST_PROBE)
+    cost, damping, evaluations = squares.cost(point, gaps), 1e-4, 1
+    steps = np.full(len(squares.moving), 1e-4)
     last, refused = math.inf, False
-    for _ in range(MOST_STEPS):
+    for _ in range(200):
         slopes, rests, steps, runs = _linear(squares, point, gaps, steps)
         evaluations += runs
-        if slopes is None or evaluations > MOST_RUNS:
+        if slopes is None or evaluations > SEARCH.most_runs:
             break
-        scale = np.sqrt(np.maximum((slopes**2).sum(axis=0), FLAT))
+        scale = np.sqrt(np.maximum((slopes**2).sum(axis=0), SEARCH.flat))
         inside = point[squares.moving]
         step = _bounded_step(slopes, rests, scale, inside, 0.0)
         promised = last_promised = _promised(slopes, rests, step)
         if not promised > tolerance:
             # the last digits: what these steps gain is lost in the rounding of the objective
-            if tolerance > LAST_DIGITS or not 0 < promised < last / 4:
+            if tolerance > SEARCH.last_digits or not 0 < promised < last / 4:
                 return _ended(squares, point, slopes, True, evaluations)
             (trial, there), last = squares.moved(point, step), promised
             evaluations += 1
@@ -280,7 +261,7 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
             point, gaps = squares.solved(trial, there), there
             cost = squares.cost(point, gaps)
             continue
-        while damping <= MOST_DAMPING:
+        while damping <= 1e12:
             step = _bounded_step(slopes, rests, scale, inside, damping)
             promised = _promised(slopes, rests, step)
             if refused:
@@ -293,14 +274,14 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
                 fall = cost - reached
                 if fall > 1e-4 * promised > 0:
                     break
-            damping, refused = max(5 * damping, LEAST_DAMPING), True
+            damping, refused = max(5 * damping, 1e-12), True
         else:
             # what no step gains is lost in the rounding of the objective
-            return _ended(squares, point, slopes, last_promised < ROUNDED, evaluations)
+            return _ended(squares, point, slopes, last_promised < 1e-7, evaluations)
         point, gaps, cost = trial, there, reached
         # a valley that has bent once goes on bending
         good = fall > 0.5 * promised
-        damping, refused = (damping / 10, refused and damping > FIRST_DAMPING) if good else (damping / 2, True)
+        damping, refused = (damping / 10, refused and damping > 1e-4) if good else (damping / 2, True)
     return _ended(squares, point, slopes, False, evaluations)
 
 
@@ -316,12 +297,12 @@ def _linear(squares: Squares, point: Array, gaps: Array, steps: Array) -> tuple[
         slopes = np.vstack([squares.slopes(point, steps) / sds[:, None], prior_slopes])
         runs += 4 * len(steps)
         if not np.isfinite(slopes).all():
-            if (steps <= LEAST_PROBE).all():
+            if (steps <= 1e-10).all():
                 return None, gaps, steps, runs
-            steps = np.maximum(steps / 100, LEAST_PROBE)
+            steps = np.maximum(steps / 100, 1e-10)
             continue
         with np.errstate(divide="ignore"):
-            better = np.clip(SHARE / np.sqrt((slopes**2).sum(axis=0)), LEAST_PROBE, MOST_PROBE)
+            better = np.clip(5e-3 / np.sqrt((slopes**2).sum(axis=0)), 1e-10, 1e-4)
         near = (better > steps / 3) & (better < steps * 3)
         if near.all():
             return slopes, np.concatenate([gaps / sds, prior_values]), steps, runs
@@ -336,9 +317,10 @@ def _bounded_step(slopes: Array, rests: Array, scale: Array, inside: Array, damp
     directions, moved = singular_directions(upper)
     singular = np.sqrt((moved**2).sum(axis=0))
     # a direction that the differences cannot tell from none is not stepped along
-    resolved = singular > SINGULAR * singular.max()
+    rounding = 1e-8
+    resolved = singular > rounding * singular.max()
     directions, moved, singular = directions[:, resolved], moved[:, resolved], singular[resolved]
-    least = max(damping, 100 * SINGULAR**2)
+    least = max(damping, 100 * rounding**2)
     free = -times(directions, times(moved.T, along) / (singular**2 + least)) / scale
     if ((inside + free >= 0) & (inside + free <= 1)).all():
         return free
@@ -352,17 +334,17 @@ def _bend(
     squares: Squares, point: Array, slopes: Array, rests: Array, step: Array, scale: Array, damping: float
 ) -> Array:
     """What a step ``(n_moving,)`` lacks to stay in a valley that bends; none where that is too much."""
-    n = len(squares.weights) + 1
-    # the second derivative of the residuals along the step, from one more run
-    _, gaps = squares.moved(point, BEND_SHARE * step)
+    n, share = len(squares.weights) + 1, 0.1
+    # the second derivative of the residuals along a share of the step, from one more run
+    _, gaps = squares.moved(point, share * step)
     none = np.zeros_like(step)
     if not np.isfinite(gaps).all():
         return none
     sds = squares.sds(squares.goal.theta(point[None, :])[0])
     second = np.zeros_like(rests)
-    second[:n] = 2 / BEND_SHARE * ((gaps / sds - rests[:n]) / BEND_SHARE - times(slopes[:n], step))
+    second[:n] = 2 / share * ((gaps / sds - rests[:n]) / share - times(slopes[:n], step))
     bend = _bounded_step(slopes, second / 2, scale, point[squares.moving] + step, damping)
-    little = dot(bend * scale, bend * scale) < MOST_BEND**2 * dot(step * scale, step * scale)
+    little = dot(bend * scale, bend * scale) < 0.75**2 * dot(step * scale, step * scale)
     return bend if little else none
 
 

@@ -20,18 +20,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.inference.search.tuning import SEARCH
 from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.likelihood.posterior import On, Posterior
 from calibration.study.parameters import Parameter, ParameterSpace
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, UnsupportedFeature
 
-#: Half the distance of a difference quotient, as share of a parameter's range on its scale, where no other is known.
-STEP = 1e-4
-#: Points that searches run lie on a grid: this share of a search range, and where the objective is steep this share of
-#: the distance of its difference quotient, a millionth of a standard deviation, which no search can see. Processors
-#: differ in the last bits of a step; beside a jump or a kink these would decide where a search ends.
-GRID, GRID_OF_STEP = 2.0**-30, 2.0**-11
 #: What a point costs where the density is zero or the model fails: a line search backs away from it.
 IMPOSSIBLE = 1e10
 #: A number that a point says: full parameter vectors ``(n, k)`` to values ``(n,)``, NaN where the model fails.
@@ -210,7 +205,7 @@ def on_grid(points: Array, steps: Array) -> Array:
     (…, n)
         From 0 to 1.
     """
-    grid = np.minimum(GRID, 2.0 ** np.floor(np.log2(GRID_OF_STEP * steps)))
+    grid = np.minimum(SEARCH.grid, 2.0 ** np.floor(np.log2(SEARCH.grid_of_step * steps)))
     return np.asarray(np.clip(np.round(points / grid) * grid, 0.0, 1.0))
 
 
@@ -284,7 +279,7 @@ def objective(density: Posterior, *, estimate: str, base: Array | None = None) -
     """
     free = np.array([i for i, parameter in enumerate(density.space) if parameter.use == "CAL"], dtype=np.intp)
     counts = np.full(len(density.space), estimate == "map")
-    steps = np.full(len(density.space), STEP)
+    steps = np.full(len(density.space), SEARCH.step)
     return Objective(density, density.space.first if base is None else base, free, counts, steps)
 
 

@@ -33,50 +33,15 @@ from calibration.inference.sample.warming import NEAR, likely_places
 from calibration.inference.search.downhill import going_down, scanning
 from calibration.inference.search.objective import IMPOSSIBLE, Objective, Search, gather, objective, run
 from calibration.inference.search.scoring import is_rough, scored, stepwise_parameters
+from calibration.inference.search.tuning import SEARCH
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnsupportedFeature
 from cipark_sd.execution.pool import Pool, RecordTask, records
 
-#: Share of the prior left out at either end when starts are drawn: a search from a far tail is time lost.
-START_TAIL = 0.02
-#: A search counts as arrived when its log density is within this of the best one.
-ARRIVED = 0.1
-#: How far the log density of the best search may be from that of the model there, as a share: one program gives the
-#: same bits, and another processor moves a function by some units in the last place of each of a million steps.
-SAME = 1e-9
-#: The fall of the log density that a search may leave.
-TOLERANCE = 1e-10
-#: Searches that run in step, whatever the number of workers.
-TOGETHER = 8
-#: Searches at most where each of them scans a parameter: each costs as much as many local ones.
-MOST_SCANS = 8
-#: Weights of the log priors in the further searches, and how many searches there are with each: priors a third wider,
-#: as a lognormal one of sigma 2 for one of 1.5, and none.
-WIDER, FURTHER = (0.5625, 0.0), 3
-#: Searches from likely places, and the share of searches that have to have arrived for there to be none.
-LIKELY, AGREED = 8, 1 / 3
-#: Searches over jumps at least, of which each costs about a second; what the last steps of a first look at an objective
-#: that may jump have to gain, and those of searches that go on from so many of the best.
-OVER_JUMPS, LOOK, CLOSE, CLOSER = 24, 1.0, 2e-3, 4
-#: Points of the priors that are run to see what they reach, a power of two; from how many of the best searches begin
-#: again, and by how many log units searches may end below the best: of a tank that opens above a level, where searches
-#: ended 319 below the optimum on a plane, the best point lies 40 to 230 below it in ten sequences of 500.
-LOOKED_AT, BEGIN_AGAIN, FEW = 512, 8, 3.0
-#: The part of a search range over which a parameter that moves anything has to change the likelihood.
-SEEN = 1e-3
-#: Searches that go on where the posterior is changed a little: those beside the best show whether it is still the best.
-GO_ON = 6
 #: Kinds of searches of the objective itself, from points that are drawn.
 FIRST = ("search", "over jumps", "again")
-#: The gain of a search downhill of a profile's place after which step parameters are scanned anew: a scan costs as much
-#: as many local searches, and where little was gained the steps are as good as before.
-SCANNED = 1.0
-#: Optima are two where a parameter differs by this share of its search range; so many are looked at beside the best.
-APART, MOST_OTHERS = 1e-3, 4
-#: How far within the box such a search begins, and the rise of the log density from which on it counts as another one.
-INSIDE, BETTER = 1e-6, 1e-6
 Progress = Callable[[int, int, float], None]
 
 
@@ -138,7 +103,7 @@ class Reached:
 
     @property
     def n_arrived(self) -> int:
-        """Searches that ended within :data:`ARRIVED` of the best; on a plane where something is blind they are one."""
+        """Searches that ended within ``SEARCH.arrived`` of the best; where something is blind they are one."""
         return 1 if self.blind else _n_arrived(self.searches)
 
 
@@ -156,10 +121,10 @@ class Optimum(Reached):
         """The optimum that lies downhill of a full vector ``(k,)``, or this one where that is no better."""
         point = self.goal.box(theta)
         reached = local_search(self.goal, point)
-        if self.stepwise and reached.log_density > self.log_density + SCANNED:
+        if self.stepwise and reached.log_density > self.log_density + SEARCH.scanned:
             # far from where the steps were scanned
             reached = max(reached, local_search(self.goal, point, self.stepwise), key=lambda end: end.log_density)
-        if not reached.log_density > self.log_density + BETTER:
+        if not reached.log_density > self.log_density + 1e-6:
             return self
         likelihood = float(self.goal.density.log_likelihood(reached.theta[None, :])[0])
         return replace(
@@ -177,9 +142,9 @@ class Optimum(Reached):
         for search in self.searches:
             place = self.goal.box(search.theta)
             near = self.log_density - search.log_density <= rise and search.converged
-            if near and all(np.abs(place - place_before).max() > APART for place_before in reached):
+            if near and all(np.abs(place - place_before).max() > SEARCH.apart for place_before in reached):
                 reached.append(place)
-        return tuple(self.goal.theta(place[None, :])[0] for place in reached[1 : 1 + MOST_OTHERS])
+        return tuple(self.goal.theta(place[None, :])[0] for place in reached[1 : 1 + 4])
 
     @property
     def at_bound(self) -> tuple[str, ...]:
@@ -264,33 +229,33 @@ def maximise(
     if warmed:
         suspects = [goal.box(goal.base), goal.box(goal.density.space.medians), *best[:1]]
         if stepwise:
-            suspects.append(scored(goal, points[int(goal(points).argmin())], stall=LOOK).point)
+            suspects.append(scored(goal, points[int(goal(points).argmin())], stall=1.0).point)
         if any(is_rough(goal, place) for place in suspects):
             return _over_jumps(searched, np.vstack([points, best]), rng, best)
     if stepwise:
-        points = points[:MOST_SCANS]
-    further = points[:FURTHER] if wider and goal.with_prior[goal.free].any() else points[:0]
-    searched.total = len(points) + len(WIDER) * len(further)
+        points = points[:8]
+    further = points[: SEARCH.further] if wider and goal.with_prior[goal.free].any() else points[:0]
+    searched.total = len(points) + len(SEARCH.wider) * len(further)
     searches, interrupted = searched(points, "search", stepwise)
     try:
         if len(further) and not interrupted:
-            ends, interrupted = searched(further, "wider", stepwise, WIDER)
-            best_of = [next(end.theta for end in ends if end.prior_weight == weight) for weight in WIDER if ends]
+            ends, interrupted = searched(further, "wider", stepwise, SEARCH.wider)
+            best_of = [next(end.theta for end in ends if end.prior_weight == weight) for weight in SEARCH.wider if ends]
             # a bound has no slope inwards on every scale
-            tops = [np.clip(goal.box(theta), INSIDE, 1 - INSIDE) for theta in best_of]
+            tops = [np.clip(goal.box(theta), 1e-6, 1 - 1e-6) for theta in best_of]
             for again in run(gather([_searching(goal, point, stepwise) for point in tops]), goal.density):
-                if again.log_density > searches[0].log_density + BETTER:
+                if again.log_density > searches[0].log_density + 1e-6:
                     searches.insert(0, again)
-        disagree = len(searches) > 1 and _n_arrived(searches) < max(2, AGREED * len(searches))
+        disagree = len(searches) > 1 and _n_arrived(searches) < max(2, SEARCH.agreed * len(searches))
         if warmed and not interrupted and is_rough(goal, goal.box(searches[0].theta)):
             reached = [goal.box(search.theta) for search in searches]
             return _over_jumps(searched, np.vstack([points, *reached, best]), rng, best)
         if warmed and not interrupted and disagree:
-            likely = likely_starts(goal, LIKELY, rng.spawn(1)[0], checkpoints)
+            likely = likely_starts(goal, SEARCH.likely, rng.spawn(1)[0], checkpoints)
             searched.total += len(likely)
             made, interrupted = searched(likely, "likely")
             searches = sorted([*searches, *made], key=_from_best)
-        if len(best) and not interrupted and -float(goal(best[:1])[0]) > searches[0].log_density + FEW:
+        if len(best) and not interrupted and -float(goal(best[:1])[0]) > searches[0].log_density + SEARCH.few:
             searched.total += len(best)
             made, interrupted = searched(best, "again", stepwise)
             searches = sorted([*searches, *made], key=_from_best)
@@ -326,10 +291,10 @@ def continued(
         As :func:`optimise`.
     """
     goal = replace(objective(density, estimate=estimate), rough=optimum.goal.rough)
-    ends = [search.theta for search in sorted(optimum.searches, key=_from_best)[:GO_ON]]
+    ends = [search.theta for search in sorted(optimum.searches, key=_from_best)[: SEARCH.go_on]]
     # the best ends may all be the same place
     begin = [goal.base, optimum.theta, *optimum.as_good(NEAR), *ends]
-    points = np.clip(np.array([goal.box(theta) for theta in begin]), INSIDE, 1 - INSIDE)
+    points = np.clip(np.array([goal.box(theta) for theta in begin]), 1e-6, 1 - 1e-6)
     points = np.unique(goal.on_grid(points), axis=0)
     possible = points[goal(points) < IMPOSSIBLE]
     if not len(possible):
@@ -368,7 +333,7 @@ class _SearchTasks:
         ``weights`` are those of the log priors, each taken once; without them the objective's own.
         """
         # jumps leave nothing that searches in step would share, and each search is long
-        together = 1 if self.goal.rough else TOGETHER
+        together = 1 if self.goal.rough else SEARCH.together
         groups = [points[first : first + together] for first in range(0, len(points), together)]
         weights = (self.goal.prior_weight,) if weights is None else weights
         tasks = [
@@ -411,8 +376,9 @@ def _optimum(
     """
     best = searches[0]
     density = -float(goal.at(best.theta[None, :])[0])
-    # beside a jump the last bit of another batch may be on its other side
-    if not goal.rough and abs(density - best.log_density) > SAME * max(1.0, abs(density)):
+    # one program gives the same bits; another processor moves a function by some units in the last place of each of a
+    # million steps, and beside a jump the last bit of another batch may be on its other side
+    if not goal.rough and abs(density - best.log_density) > 1e-9 * max(1.0, abs(density)):
         expected = f"{density:.10g} as the model has it there; --fresh computes all searches anew"
         raise InvalidValue("the log density of the best search", best.log_density, expected, where="calibrate")
     likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
@@ -435,17 +401,17 @@ def _over_jumps(plain: _SearchTasks, points: Array, rng: np.random.Generator, el
     Where none of the best ends lies beside jumps, plain searches go on from them; ``elsewhere`` as of :func:`_optimum`.
     """
     goal = replace(plain.goal, rough=True)
-    if len(points) < OVER_JUMPS:
-        points = np.vstack([points, _starts(goal, OVER_JUMPS - len(points), rng.spawn(1)[0])])
+    if len(points) < SEARCH.over_jumps:
+        points = np.vstack([points, _starts(goal, SEARCH.over_jumps - len(points), rng.spawn(1)[0])])
     searched = _SearchTasks(goal, plain.checkpoints, plain.pool, plain.on_progress)
     searched.total = len(points)
     searches, interrupted = searched(points, "over jumps")
-    for place, search in enumerate(searches[:CLOSER]):
-        end = scored(goal, goal.box(search.theta), stall=CLOSE)
+    for place, search in enumerate(searches[: SEARCH.closer]):
+        end = scored(goal, goal.box(search.theta), stall=SEARCH.close)
         if -end.value > search.log_density:
             searches[place] = replace(search, theta=goal.theta(end.point[None, :])[0], log_density=-end.value)
     searches.sort(key=_from_best)
-    ends = np.array([goal.box(search.theta) for search in searches[:CLOSER]])
+    ends = np.array([goal.box(search.theta) for search in searches[: SEARCH.closer]])
     if interrupted or any(is_rough(goal, end) for end in ends):
         return _optimum(goal, searches, interrupted, elsewhere)
     made, interrupted = plain(ends, "beside no jump")
@@ -456,10 +422,12 @@ def _best_of_priors(goal: Objective) -> Array:
     """The best points ``(up to BEGIN_AGAIN, n_free)`` of a Sobol sequence in the priors, the best first."""
     from scipy.stats import qmc
 
-    sequence = qmc.Sobol(len(goal.free), scramble=False).random(LOOKED_AT) + 0.5 / LOOKED_AT
-    points = goal.on_grid(goal.space.to_box(goal.space.from_unit(START_TAIL + (1 - 2 * START_TAIL) * sequence)))
+    sequence = qmc.Sobol(len(goal.free), scramble=False).random(SEARCH.looked_at) + 0.5 / SEARCH.looked_at
+    points = goal.on_grid(
+        goal.space.to_box(goal.space.from_unit(SEARCH.start_tail + (1 - 2 * SEARCH.start_tail) * sequence))
+    )
     values = goal(points)
-    order = np.argsort(values, kind="stable")[:BEGIN_AGAIN]
+    order = np.argsort(values, kind="stable")[: SEARCH.begin_again]
     return np.asarray(points[order[values[order] < IMPOSSIBLE]])
 
 
@@ -468,7 +436,7 @@ def _blind(goal: Objective, point: Array, elsewhere: Array) -> tuple[str, ...]:
     n, likelihood = len(point), replace(goal, prior_weight=0.0)
 
     def moves(place: Array) -> NDArray[np.bool_]:
-        values = likelihood(np.clip(place + SEEN * np.vstack([np.zeros((1, n)), np.eye(n), -np.eye(n)]), 0.0, 1.0))
+        values = likelihood(np.clip(place + 1e-3 * np.vstack([np.zeros((1, n)), np.eye(n), -np.eye(n)]), 0.0, 1.0))
         return np.asarray((values[1:] != values[0]).reshape(2, n).any(axis=0))
 
     blind = moves(elsewhere) & ~moves(point)
@@ -476,8 +444,8 @@ def _blind(goal: Objective, point: Array, elsewhere: Array) -> tuple[str, ...]:
 
 
 def _n_arrived(searches: Sequence[SearchEnd]) -> int:
-    """Searches, the best first, that ended within :data:`ARRIVED` of it."""
-    return sum(search.log_density >= searches[0].log_density - ARRIVED for search in searches)
+    """Searches, the best first, that ended within ``SEARCH.arrived`` of it."""
+    return sum(search.log_density >= searches[0].log_density - SEARCH.arrived for search in searches)
 
 
 def _searches_from(
@@ -497,7 +465,7 @@ def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
     from scipy.stats import qmc
 
     tried = 4 * n
-    shares = START_TAIL + (1 - 2 * START_TAIL) * qmc.LatinHypercube(len(goal.free), rng=rng).random(tried)
+    shares = SEARCH.start_tail + (1 - 2 * SEARCH.start_tail) * qmc.LatinHypercube(len(goal.free), rng=rng).random(tried)
     drawn = np.clip(goal.space.to_box(goal.space.from_unit(shares)), 0.0, 1.0)
     points = np.vstack([goal.box(goal.base)[None, :], drawn])
     # in blocks, since most problems need no more than the first
@@ -530,7 +498,7 @@ def _searching(goal: Objective, point: Array, stepwise: tuple[str, ...]) -> Sear
     converged = True
     if len(moving):
         inner = replace(goal, base=goal.theta(end[None, :])[0], free=goal.free[moving])
-        reached = yield from going_down(inner, end[moving], tolerance=TOLERANCE)
+        reached = yield from going_down(inner, end[moving], tolerance=SEARCH.tolerance)
         end = end.copy()
         end[moving] = reached.point
         evaluations, converged = evaluations + reached.evaluations, reached.converged

@@ -16,44 +16,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.inference.search.box_search import FLAT, Minimum, bounded_step
+from calibration.inference.search.box_search import Minimum, bounded_step
 from calibration.inference.search.objective import IMPOSSIBLE, InRange, Objective
+from calibration.inference.search.tuning import SEARCH
 from calibration.inference.small_algebra import principal_axes, solved_rows, times
 from calibration.likelihood.gradient import of_values
 from cipark_sd.base.arrays import Array
-
-#: The longest probe, and the first ones where no curvature is known, as shares of a search range.
-MOST_PROBE, FIRST_PROBE = 0.1, 1e-3
-#: Least curvature of a direction, its axes having one of 1.
-SINGULAR = 1e-8
-#: A second derivative of a density takes this share of an expected number or of a search range.
-BEND = 1e-4
-#: Steps at most, and over how many of them the objective has to fall by ``stall``.
-MOST_STEPS, LAST_STEPS = 40, 4
-#: How far walkers begin from a minimum, in standard deviations.
-SPREAD = 0.5
-#: What luck with jumps is worth: a minimum may be lower by as much. An end of a profile is as uncertain, so that a
-#: crossing is searched no closer; halved, three of eight ends of a tank that opens above a level move, one by 4%.
-DOUBT = 0.05
-#: How often distances are made to suit the curvature that they show.
-TURNS = 3
-#: Dampings that are tried at once, each ten times the one before it: one block of lanes runs them. The first of all,
-#: and the least that is none.
-TRIALS, FIRST_DAMPING, LEAST_DAMPING = 8, 1e-2, 1e-7
-
-
-#: The part of a search range in which jumps are looked for, made smaller until the objective changes by no more than
-#: this, and at how many places of it: a wider one takes jumps for near that no search meets, a narrower one misses
-#: those that are far apart. Halved or doubled the first two call the same of four studies rough.
-WINDOW, MOST_CHANGE, PLACES = 0.02, 2.0, 33
-#: Halvings after which next to nothing is left of what changes little by little.
-HALVINGS = 34
-#: The jump that counts, and along how many parameters it has to be there: along one alone it is a date's, which is
-#: scanned. Of a tank that opens above a level, with four parameters, 1 and 3 say the same; 6 would leave it to slopes,
-#: which end 0.6 below the best log density.
-JUMP, ALONG = 0.01, 3
-#: Half the distance at which a step function is looked for, and at how many starts.
-STEPWISE_STEP, STEPWISE_POINTS = 1e-6, 16
 
 
 def scored(goal: Objective, start: Array, *, stall: float, matrix: Array | None = None) -> Minimum:
@@ -73,29 +41,29 @@ def scored(goal: Objective, start: Array, *, stall: float, matrix: Array | None 
         again = _once(goal, minimum.point, minimum.matrix, stall)
         evaluations, gained = evaluations + again.evaluations, minimum.value - again.value
         minimum = again if gained > 0 else minimum
-    return replace(minimum, evaluations=evaluations, promised=DOUBT)
+    return replace(minimum, evaluations=evaluations, promised=SEARCH.doubt)
 
 
 def _once(goal: Objective, point: Array, matrix: Array | None, stall: float) -> Minimum:
     """Steps until the last ones have gained nothing."""
-    best, least, damping, values = point, np.inf, FIRST_DAMPING, list[float]()
-    for _ in range(MOST_STEPS):
+    best, least, damping, values = point, np.inf, 1e-2, list[float]()
+    for _ in range(40):
         sweep, value = swept(goal, point, matrix)
         matrix = sweep.matrix
         if sweep.value < least:
             best, least = sweep.point, sweep.value
         values.append(value)
-        if len(values) > LAST_STEPS and values[-1 - LAST_STEPS] - values[-1] < stall:
+        if len(values) > SEARCH.last_sweeps and values[-1 - SEARCH.last_sweeps] - values[-1] < stall:
             break
-        dampings = damping * 10.0 ** np.arange(TRIALS)
-        scale = np.diag(np.maximum(np.diag(matrix), FLAT))
+        dampings = damping * 10.0 ** np.arange(SEARCH.trials)
+        scale = np.diag(np.maximum(np.diag(matrix), SEARCH.flat))
         steps = [bounded_step(matrix + share * scale, sweep.slopes, point) for share in dampings]
         trials = goal.on_grid(point + np.array(steps))
         reached = goal(trials)
         place = int(reached.argmin())
         if not reached[place] < value:
             break
-        damping = max(dampings[place] / 10, LEAST_DAMPING)
+        damping = max(dampings[place] / 10, 1e-7)
         point = trials[place]
         if reached[place] < least:
             best, least = point, float(reached[place])
@@ -115,7 +83,8 @@ def around(goal: Objective, point: Array) -> Minimum:
         As of :func:`swept`.
     """
     sweep, _ = swept(goal, point)
-    for _ in range(TURNS):
+    # three turns: distances that suit the curvature that they show
+    for _ in range(3):
         sweep, _ = swept(goal, point, sweep.matrix)
     return sweep
 
@@ -132,10 +101,10 @@ def over_jumps(goal: Objective, point: Array) -> Array:
     (n_free,)
         Of each parameter, as share of its search range.
     """
-    return np.clip(1 / np.sqrt(np.maximum(np.diag(around(goal, point).matrix), FLAT)), 0.0, MOST_PROBE)
+    return np.clip(1 / np.sqrt(np.maximum(np.diag(around(goal, point).matrix), SEARCH.flat)), 0.0, SEARCH.most_probe)
 
 
-def drawn_about(goal: Objective, theta: Array, n: int, rng: np.random.Generator, spread: float = SPREAD) -> Array:
+def drawn_about(goal: Objective, theta: Array, n: int, rng: np.random.Generator, spread: float = 0.5) -> Array:
     """Points about a minimum, where walkers begin, what is held drawn from its prior.
 
     Parameters
@@ -153,7 +122,7 @@ def drawn_about(goal: Objective, theta: Array, n: int, rng: np.random.Generator,
     point = goal.box(theta)
     directions = even_directions(around(goal, point).matrix)
     away = spread * rng.standard_normal((n, len(point))) @ directions
-    values = goal.theta(np.clip(point + away, FIRST_PROBE, 1 - FIRST_PROBE))
+    values = goal.theta(np.clip(point + away, SEARCH.first_probe, 1 - SEARCH.first_probe))
     held = np.setdiff1d(np.arange(len(theta)), goal.free)
     space = goal.density.space
     values[:, held] = space.from_unit(rng.random((n, len(space))))[:, held]
@@ -167,7 +136,7 @@ def swept(goal: Objective, point: Array, matrix: Array | None = None) -> tuple[M
     ----------
     point : (n_free,), of the box: from 0 to 1
     matrix : (n_free, n_free), optional
-        The curvature. None: the distances are :data:`FIRST_PROBE`.
+        The curvature. None: the distances are ``SEARCH.first_probe``.
 
     Returns
     -------
@@ -177,7 +146,7 @@ def swept(goal: Objective, point: Array, matrix: Array | None = None) -> tuple[M
     density = goal.density
     moving = _moving(goal)
     m = len(moving)
-    probes = FIRST_PROBE * np.eye(m) if matrix is None else even_directions(matrix[np.ix_(moving, moving)])
+    probes = SEARCH.first_probe * np.eye(m) if matrix is None else even_directions(matrix[np.ix_(moving, moving)])
     points = np.repeat(point[None, :], 2 * m + 1, axis=0)
     points[1 : m + 1, moving] += probes
     points[m + 1 :, moving] -= probes
@@ -228,10 +197,10 @@ def even_directions(matrix: Array) -> Array:
     (m, m)
         A direction in each row.
     """
-    scale = np.sqrt(np.maximum(np.diag(matrix), FLAT))
+    scale = np.sqrt(np.maximum(np.diag(matrix), SEARCH.flat))
     values, vectors = principal_axes(matrix / np.outer(scale, scale))
-    probes = (vectors / np.sqrt(np.maximum(values, SINGULAR))).T / scale
-    return np.asarray(probes * np.minimum(1.0, MOST_PROBE / np.abs(probes).max(axis=1))[:, None])
+    probes = (vectors / np.sqrt(np.maximum(values, 1e-8))).T / scale
+    return np.asarray(probes * np.minimum(1.0, SEARCH.most_probe / np.abs(probes).max(axis=1))[:, None])
 
 
 def _bends(goal: Objective, quantities: Array, slopes: Array, theta: Array) -> Array:
@@ -239,7 +208,7 @@ def _bends(goal: Objective, quantities: Array, slopes: Array, theta: Array) -> A
 
     The one is what a normal density expects, the other a count's or a lognormal one's; neither is negative.
     """
-    share = BEND * np.abs(quantities)
+    share = 1e-4 * np.abs(quantities)
     beside = np.stack([quantities + share, quantities - share])
     _, ends, _ = of_values(goal.density, beside, np.stack([theta, theta]))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -250,21 +219,21 @@ def _bends(goal: Objective, quantities: Array, slopes: Array, theta: Array) -> A
 
 def _direct(goal: Objective, point: Array, quantities: Array, by_theta: Array) -> tuple[Array, Array]:
     """Slopes and curvatures ``(n_free,)`` of what parameters do beside moving quantities: priors, and spreads."""
-    n, space = len(point), goal.space
-    centre = np.clip(point, BEND, 1 - BEND)
-    near = np.vstack([centre - BEND * np.eye(n), centre + BEND * np.eye(n)])
+    n, space, step = len(point), goal.space, 1e-4
+    centre = np.clip(point, step, 1 - step)
+    near = np.vstack([centre - step * np.eye(n), centre + step * np.eye(n)])
     theta = goal.theta(np.vstack([near, centre]))
     values = space.from_box(np.vstack([near, centre]))
     by_box = np.exp(space.log_slopes(values)) * space.widths
     _, _, ends = of_values(goal.density, np.repeat(quantities[None, :], 2 * n, axis=0), theta[:-1])
     at_ends = ends[:, goal.free] * by_box[:-1]
     rows = np.arange(n)
-    bends = -(at_ends[n + rows, rows] - at_ends[rows, rows]) / (2 * BEND)
+    bends = -(at_ends[n + rows, rows] - at_ends[rows, rows]) / (2 * step)
     counts = goal.prior_weight * goal.with_prior[goal.free]
     priors = space.log_priors(values) + space.log_slopes(values)
     low, high = priors[rows, rows], priors[n + rows, rows]
-    slopes = -by_theta[goal.free] * by_box[-1] - counts * (high - low) / (2 * BEND)
-    prior_bends = -counts * (low + high - 2 * priors[-1]) / BEND**2
+    slopes = -by_theta[goal.free] * by_box[-1] - counts * (high - low) / (2 * step)
+    prior_bends = -counts * (low + high - 2 * priors[-1]) / step**2
     return slopes, np.maximum(bends, 0.0) + np.maximum(prior_bends, 0.0)
 
 
@@ -276,7 +245,7 @@ def is_rough(goal: Objective, point: Array) -> bool:
     point : (n_free,), of the box: from 0 to 1
     """
     moving = _moving(goal)
-    return len(moving) >= ALONG and int((jumps(goal, point, moving) > JUMP).sum()) >= ALONG
+    return len(moving) >= SEARCH.along and int((jumps(goal, point, moving) > 0.01).sum()) >= SEARCH.along
 
 
 def _moving(goal: Objective) -> NDArray[np.intp]:
@@ -286,7 +255,7 @@ def _moving(goal: Objective) -> NDArray[np.intp]:
 
 
 def jumps(goal: Objective, point: Array, columns: NDArray[np.intp] | None = None) -> Array:
-    """The largest jump near a point along parameters: what is left of a change after :data:`HALVINGS` halvings.
+    """The largest jump near a point along parameters: what is left of a change after 34 halvings.
 
     Parameters
     ----------
@@ -307,19 +276,21 @@ def jumps(goal: Objective, point: Array, columns: NDArray[np.intp] | None = None
         points[rows, :, columns] = places
         return goal(points.reshape(-1, n)).reshape(places.shape)
 
-    value, widths = float(goal(point[None, :])[0]), np.full(len(columns), WINDOW)
-    for _ in range(HALVINGS):
+    # a wider window takes jumps for near that no search meets, a narrower one misses those that are far apart; 34
+    # halvings leave next to nothing of what changes little by little
+    value, widths = float(goal(point[None, :])[0]), np.full(len(columns), 0.02)
+    for _ in range(34):
         ends = along(np.clip(at + widths[:, None] * [-1.0, 1.0], 0.0, 1.0))
-        far = np.abs(ends - value).max(axis=1) > MOST_CHANGE
+        far = np.abs(ends - value).max(axis=1) > 2.0
         if not far.any():
             break
         widths = np.where(far, widths / 3, widths)
-    places = np.clip(at + widths[:, None] * np.linspace(-1.0, 1.0, PLACES), 0.0, 1.0)
+    places = np.clip(at + widths[:, None] * np.linspace(-1.0, 1.0, 33), 0.0, 1.0)
     values = along(places)
     steepest = np.abs(np.diff(values, axis=1)).argmax(axis=1)
     low, high = places[rows, steepest], places[rows, steepest + 1]
     below, above = values[rows, steepest], values[rows, steepest + 1]
-    for _ in range(HALVINGS):
+    for _ in range(34):
         middle = (low + high) / 2
         between = along(middle[:, None])[:, 0]
         first = np.abs(between - below) >= np.abs(above - between)
@@ -334,14 +305,15 @@ def stepwise_parameters(goal: Objective, points: Array) -> tuple[str, ...]:
     Parameters
     ----------
     points : (n, n_free), of the box: from 0 to 1
-        Where it is looked for, at the first :data:`STEPWISE_POINTS`; at more than three in four of them a small move
+        Where it is looked for, at the first sixteen; at more than three in four of them a small move
         has to change no bit of the likelihood.
     """
     n, columns, goal = len(goal.free), _moving(goal), replace(goal, prior_weight=0.0)
     if not len(columns):
         return ()
-    points = np.clip(points[:STEPWISE_POINTS], STEPWISE_STEP, 1 - STEPWISE_STEP)
-    steps = STEPWISE_STEP * np.eye(n)[columns]
+    step = 1e-6
+    points = np.clip(points[:16], step, 1 - step)
+    steps = step * np.eye(n)[columns]
     moved = points[:, None, None, :] + np.stack([steps, -steps])
     values, beside = goal(points), goal(moved.reshape(-1, n)).reshape(len(points), 2, len(columns))
     still = (beside == values[:, None, None]).all(axis=1).mean(axis=0) > 0.75

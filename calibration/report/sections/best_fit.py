@@ -12,7 +12,8 @@ from calibration.inference.judge.course_errors import course_words
 from calibration.inference.judge.identifiability import identifiability_tables, identifiability_words
 from calibration.inference.judge.verification import OPTION, half_step_sentence
 from calibration.inference.profile.profile import Profile
-from calibration.inference.search.optimise import ARRIVED, Reached
+from calibration.inference.search.optimise import Reached
+from calibration.inference.search.tuning import SEARCH
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import estimate_words
 from calibration.report.findings import Findings, Fit, estimates
@@ -60,7 +61,7 @@ class Optimum(ReportPart):
         fit, optimum, level = findings.fit, findings.fit.optimum, percent(findings.fit.level)
         text = (
             f"Log likelihood {optimum.log_likelihood:.2f}. {optimum.n_arrived} of {len(optimum.searches)} searches "
-            f"ended within {ARRIVED:g} of the best."
+            f"ended within {SEARCH.arrived:g} of the best."
         )
         if optimum.blind:
             text += f" There {listed(optimum.blind)} moves no number at all, so searches that ended there count as one."

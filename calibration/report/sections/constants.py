@@ -1,5 +1,6 @@
 """The fitted constants of the model as numbers with a class: by draws that are to be trusted, else by profiles."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from calibration.assess.posterior_predictive import LEVEL
 from calibration.inference.profile.profile import Profile
 from calibration.inference.profile.verdict import Verdict
+from calibration.inference.sample.convergence import quantile_places
 from calibration.report.findings import Findings, Fit, Posterior
 from calibration.report.sections.base import given_texts, misfit, missed, record
 from calibration.study.parameters import Parameter
@@ -105,10 +107,10 @@ def _by_draws(findings: Findings, drawn: Posterior) -> Iterator[Line]:
 def _central(values: Array, ess_tail: float, profile: Verdict | None) -> Bounds:
     """The central interval of draws ``(n,)``, closed by the bound of another constant where their profile is."""
     tail = (1 - LEVEL) / 2
-    # the standard error of the share of draws beyond an end; no tail has a size where all draws are the same
-    error = np.sqrt(tail * (1 - tail) / min(ess_tail, len(values))) if ess_tail > 0 else 0.0
-    shares = np.clip([tail - error, tail, 1 - tail, 1 - tail + error], 0, 1)
-    lowest, low, high, highest = np.quantile(values, shares).tolist()
+    # no tail has a size where all draws are the same
+    size = min(ess_tail, len(values)) or math.inf
+    below, above = quantile_places(tail, size)[0], quantile_places(1 - tail, size)[1]
+    lowest, low, high, highest = np.quantile(values, [below, tail, 1 - tail, above]).tolist()
     states, bounds = (("bounded", "bounded"), ()) if profile is None else (profile.states, profile.bounds)
     return Bounds(low, high, LEVEL, "central draws", states, bounds=bounds, widest=(lowest, highest))
 

@@ -1,10 +1,4 @@
-"""Designs of any length: row *i* follows from the seed and *i* alone, so that no more is held than is computed.
-
-A Latin hypercube needs a permutation of all rows for each coordinate. Here it is a function of the row: a bijection of
-the numbers below n, by Kensler's hash with cycle walking, which is evaluated and not stored.
-
-Source: Kensler 2013, Correlated Multi-Jittered Sampling, Pixar Technical Memo 13-01.
-"""
+"""Designs of any length: row *i* follows from the seed and *i* alone, so that no more is held than is computed."""
 
 import csv
 import io
@@ -12,14 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cipark_sd.analysis.experiments.draws import read_file
 from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Uniform, around, check_factors
-from cipark_sd.analysis.sensitivities.response import BLOCK, blocks
+from cipark_sd.analysis.sensitivities.response import BLOCK, Points, blocks
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import digest
 from cipark_sd.base.errors import InvalidValue, raise_all
@@ -27,14 +19,11 @@ from cipark_sd.base.inputs import MEGABYTE, number_in, read_text
 from cipark_sd.base.naming import base_name
 from cipark_sd.model.model import Model
 
-Kind = Literal["lhs", "sobol", "random"]
-KINDS: tuple[Kind, ...] = ("lhs", "sobol", "random")
-#: Runs of a design: Sobol's sequence has 2^30 points as scipy makes it, and the bijection takes 32 bits.
-MOST_RUNS: Mapping[Kind, int] = {"lhs": 2**31, "sobol": 2**30, "random": 10**12}
+KINDS: tuple[Points, ...] = ("sobol", "random")
+#: Runs of a design: Sobol's sequence has 2^30 points as scipy makes it.
+MOST_RUNS: Mapping[Points, int] = {"sobol": 2**30, "random": 10**12}
 #: Of a design that stands in a file, which is held as a whole.
 TABLE_LIMIT = 256 * MEGABYTE
-#: Keeps the streams of random numbers that one seed gives apart.
-_ORDER, _PLACE = 11, 12
 
 
 @dataclass(frozen=True)
@@ -43,7 +32,7 @@ class Drawn:
 
     Parameters
     ----------
-    kind : {"lhs", "sobol", "random"}
+    kind : {"sobol", "random"}
     n : int
         Rows of a Latin hypercube depend on it; the others are continued by more.
 
@@ -53,7 +42,7 @@ class Drawn:
         For more runs than the design has.
     """
 
-    kind: Kind
+    kind: Points
     n: int
     factors: Factors
     seed: int
@@ -77,7 +66,7 @@ class Drawn:
     @property
     def sentence(self) -> str:
         """What it is."""
-        words = {"lhs": "a Latin hypercube", "sobol": "Sobol's sequence, scrambled", "random": "independent draws"}
+        words = {"sobol": "a scrambled Sobol sequence", "random": "independent draws"}
         return f"{words[self.kind]} of {len(self.names)} constants, seed {self.seed}"
 
     def rows(self, first: int, last: int) -> Array:
@@ -86,77 +75,10 @@ class Drawn:
 
     def _points(self, first: int, last: int) -> Array:
         k = len(self.names)
-        if self.kind == "lhs":
-            return _hypercube(k, self.n, self.seed, first, last)
-        # blocks begin at multiples of their length, whichever rows are asked for
-        start = first - first % BLOCK
-        points = np.concatenate([piece for _, piece in blocks(k, start, last, self.seed, self.kind)])
-        return points[first - start :]
-
-
-def _hypercube(k: int, n: int, seed: int, first: int, last: int) -> Array:
-    numbers = np.arange(first, last, dtype=np.uint64)
-    keys = np.random.default_rng([seed, _ORDER]).integers(0, 2**32, size=k, dtype=np.uint32)
-    points = np.empty((last - first, k))
-    for column, key in enumerate(keys):
-        points[:, column] = permuted(numbers, n, int(key))
-    start = first - first % BLOCK
-    within = [np.random.default_rng([seed, _PLACE, b // BLOCK]).random((BLOCK, k)) for b in range(start, last, BLOCK)]
-    points += np.concatenate(within)[first - start : last - start]
-    # the last stratum of many may round to 1, where a distribution may have no value
-    return np.minimum(points / n, 1 - 2**-53)
-
-
-def permuted(numbers: NDArray[np.uint64], n: int, key: int) -> NDArray[np.uint64]:
-    """Numbers below ``n`` in another order: each has one place of its own.
-
-    A number that the hash takes beyond ``n`` is hashed again until it is below (cycle walking): what is left of a
-    bijection of the numbers within the mask is one of those below ``n``.
-
-    Parameters
-    ----------
-    numbers : (n_numbers,)
-        Each below ``n``.
-    n : int
-        At most 2^31.
-    key : int
-        Of 32 bits; decides the order.
-
-    Returns
-    -------
-    (n_numbers,)
-    >>> sorted(permuted(np.arange(10, dtype=np.uint64), 10, 7).tolist())
-    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
-    """
-    mask = np.uint32((1 << max(1, (n - 1).bit_length())) - 1)
-    result = numbers.astype(np.uint32)
-    walking = np.arange(len(result))
-    while len(walking):
-        values = _hashed(result[walking], mask, key)
-        result[walking] = values
-        walking = walking[values >= n]
-    return (result.astype(np.uint64) + np.uint64(key)) % np.uint64(n)
-
-
-def _hashed(values: NDArray[np.uint32], mask: np.uint32, key: int) -> NDArray[np.uint32]:
-    """Kensler's rounds: each of them is a bijection of the numbers within the mask."""
-    i = values.copy()
-    i ^= np.uint32(key)
-    i *= np.uint32(0xE170893D)
-    i ^= np.uint32(key >> 16)
-    i ^= (i & mask) >> np.uint32(4)
-    i ^= np.uint32(key >> 8)
-    i *= np.uint32(0x0929EB3F)
-    i ^= np.uint32(key >> 23)
-    i ^= (i & mask) >> np.uint32(1)
-    i *= np.uint32(1 | key >> 27)
-    i *= np.uint32(0x6935FA69)
-    for shift, factor in ((11, 0x74DCB303), (2, 0x9E501CC3), (2, 0xC860A3DF)):
-        i ^= (i & mask) >> np.uint32(shift)
-        i *= np.uint32(factor)
-    i &= mask
-    i ^= i >> np.uint32(5)
-    return i
+        # whole blocks, whichever rows are asked for
+        start, stop = first - first % BLOCK, last + -last % BLOCK
+        points = np.concatenate([piece for _, piece in blocks(k, start, stop, self.seed, self.kind)])
+        return points[first - start : last - start]
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +168,7 @@ def design_of(
     Parameters
     ----------
     design : str
-        ``"lhs"``, ``"sobol"``, ``"random"``, a CSV file, or a fit's draws in NetCDF.
+        ``"sobol"``, ``"random"``, a CSV file, or a fit's draws in NetCDF.
     runs, seed : int
         Of a design that is drawn.
     share : float or None

@@ -126,23 +126,19 @@ def sensitivity(
     """
     model = as_model(model)
     scenario = scenario_of(model, scenario)
-    # a frozen distribution of SciPy stands for two numbers where sizes are compared
-    laws = {str(name): law for name, law in ranges.items() if hasattr(law, "ppf")}
-    columns = {
-        str(name): np.zeros(2) if str(name) in laws else np.asarray(column, dtype=float)
-        for name, column in ranges.items()
-    }
-    sizes = {len(column) for column in columns.values()}
+    # a frozen distribution of SciPy is a range
+    columns = {str(name): np.asarray(ends, dtype=float) for name, ends in ranges.items() if not hasattr(ends, "ppf")}
+    sizes = {len(column) for column in columns.values()} | ({2} if len(columns) < len(ranges) else set())
     if len(sizes) > 1:
         raise InvalidValue(
             "the ranges", sorted(sizes), "two numbers each, or as many draws of each", where="sensitivity"
         )
     drawn = bool(sizes) and sizes != {2}
     named = {model.protected(name): column for name, column in columns.items()}
-    if drawn and not laws:
+    if drawn:
         factors = margins(named)
     else:
-        factors = Factors(tuple(_factor(model.protected(name), laws.get(name), c) for name, c in columns.items()))
+        factors = Factors(tuple(_factor(model.protected(str(name)), law) for name, law in ranges.items()))
     if not len(factors):
         raise InvalidValue("the ranges", {}, "at least one constant with its range", where="sensitivity")
     saved = plan(model, scenario, save=(), times=None, method=None).times
@@ -160,10 +156,10 @@ def sensitivity(
     return shares.assign_coords(parameter=list(ranges))
 
 
-def _factor(name: str, law: Any, ends: Array) -> Factor:
-    if law is not None:
+def _factor(name: str, law: Any) -> Factor:
+    if hasattr(law, "ppf"):
         return Factor(name, law.ppf, f"by {law.dist.name}")
-    low, high = ends.tolist()
+    low, high = map(float, law)
     if not low < high:
         raise InvalidValue(f"the range of {name!r}", (low, high), "two numbers, the smaller first", where="sensitivity")
     return Factor(name, Uniform(low, high), f"between {low:g} and {high:g}")

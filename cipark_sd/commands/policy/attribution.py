@@ -1,9 +1,9 @@
-"""The contribution of each mechanism: the factorial, Shapley values, and what does not add up."""
+"""The contribution of each mechanism: a factorial, and the Shapley values of its mechanisms."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -80,26 +80,8 @@ def shapley_matrix(k: int) -> Array:
     return matrix
 
 
-def interaction_matrix(k: int) -> Array:
-    """``(n_pairs, 2**k)``, pairs in the order of ``itertools.combinations``: the Shapley interaction index.
-
-    Positive where two factors are worth more together than one by one, averaged over what else is there.
-
-    Source: Grabisch and Roubens (1999), Int. J. Game Theory 28, 547-565, for pairs.
-    """
-    pairs = list(combinations(range(k), 2))
-    matrix = np.zeros((len(pairs), 2**k))
-    for row, (i, j) in enumerate(pairs):
-        for mask in range(2**k):
-            coalition = mask & ~(1 << i) & ~(1 << j)
-            weight = 1 / ((k - 1) * math.comb(k - 2, coalition.bit_count()))
-            present = (mask >> i & 1) + (mask >> j & 1)
-            matrix[row, mask] = weight if present != 1 else -weight
-    return matrix
-
-
 def attribution(result: "xr.Dataset", factors: Sequence[Factor]) -> "xr.Dataset":
-    """Shapley values and their rivals from the run of a :func:`factorial`, for each outcome.
+    """Shapley values from the run of a :func:`factorial`, for each outcome.
 
     Parameters
     ----------
@@ -111,15 +93,12 @@ def attribution(result: "xr.Dataset", factors: Sequence[Factor]) -> "xr.Dataset"
     Returns
     -------
     xarray.Dataset
-        For each outcome ``<outcome>`` (Shapley values), ``<outcome> leave one out`` (all less all without it),
-        ``<outcome> add one in`` (it alone less nothing), dims ``factor, rival, draw, time``;
-        ``<outcome> interaction``, dims ``pair, rival, draw, time``; ``<outcome> total``, dims ``rival, draw, time``.
+        For each outcome ``<outcome>`` (Shapley values), dims ``factor, rival, draw, time``, and ``<outcome> total``
+        (all less none), dims ``rival, draw, time``.
     """
     import xarray as xr
 
     k = len(factors)
-    pairs = list(combinations(range(k), 2))
-    full = 2**k - 1
     variables: dict[str, Any] = {}
     dims = ("rival", "draw", "time")
     for name, array in result.data_vars.items():
@@ -128,16 +107,10 @@ def attribution(result: "xr.Dataset", factors: Sequence[Factor]) -> "xr.Dataset"
         v = array.transpose("policy", *dims).to_numpy()
         attributes = dict(array.attrs)
         variables[f"{name}"] = (("factor", *dims), np.tensordot(shapley_matrix(k), v, 1), attributes)
-        out = np.stack([v[full] - v[full & ~(1 << i)] for i in range(k)])
-        alone = np.stack([v[1 << i] - v[0] for i in range(k)])
-        variables[f"{name} leave one out"] = (("factor", *dims), out, attributes)
-        variables[f"{name} add one in"] = (("factor", *dims), alone, attributes)
-        variables[f"{name} interaction"] = (("pair", *dims), np.tensordot(interaction_matrix(k), v, 1), attributes)
-        variables[f"{name} total"] = (dims, v[full] - v[0], attributes)
+        variables[f"{name} total"] = (dims, v[-1] - v[0], attributes)
     coords = {
         "factor": [factor.id for factor in factors],
         "factor_title": ("factor", [factor.title for factor in factors]),
-        "pair": [f"{factors[i].id} x {factors[j].id}" for i, j in pairs],
     }
     shared = {
         key: result[key] for key in ("rival", "rival_title", "origin", "weight", "effective", "draw", "time", "instant")
@@ -170,14 +143,11 @@ def _in_words(main: Table, variant: Policy | None, about: About) -> str:
         f"{largest[1]}, is due to '{largest[0]}'"
     )
     text += f", then to '{smaller[0][0]}' ({smaller[0][1]}). " if smaller else ". "
-    return text + (
-        f"Shapley values share out the whole and add up ({sums[1]}). Taking one mechanism out of the whole sums to "
-        f"{sums[5]}, adding each alone to nothing sums to {sums[6]}: neither can be read as shares."
-    )
+    return text + f"Shapley values share out the whole and add up ({sums[1]})."
 
 
 def _attribution_frame(dataset: "xr.Dataset") -> "pd.DataFrame":
-    """One row for each outcome, time, rival and factor: Shapley value with bands, leave-one-out and add-one-in."""
+    """One row for each outcome, time, rival and factor: Shapley value with bands."""
     import pandas as pd
 
     rows = []
@@ -185,15 +155,13 @@ def _attribution_frame(dataset: "xr.Dataset") -> "pd.DataFrame":
     places = [enumerate(dataset[dim].to_numpy()) for dim in ("time", "rival", "factor")]
     for outcome, (t, time), (r, rival), (f, factor) in product(outcomes, *places):
         at = {"time": t, "rival": r, "factor": f}
-        of_names = (outcome, f"{outcome} leave one out", f"{outcome} add one in")
         n = float(dataset["effective"].to_numpy()[r])
-        shapley, out, alone = (summary(dataset[name].isel(at).to_numpy(), effective=n) for name in of_names)
+        shapley = summary(dataset[outcome].isel(at).to_numpy(), effective=n)
         bands = {key: getattr(shapley, key) for key in ("low50", "high50", "low90", "high90", "mcse")}
         rows.append(
             {"outcome": outcome, "time": float(time), "rival": str(rival), "factor": str(factor)}
             | {"shapley_mean": shapley.mean, "shapley_median": shapley.median}
             | bands
-            | {"leave_one_out": out.mean, "add_one_in": alone.mean}
         )
     return pd.DataFrame(rows)
 
@@ -208,38 +176,20 @@ def _main_table(dataset: "xr.Dataset", about: About, variant: str) -> Table:
         row = numbers(first[first["factor"] == factor.id])
         over = frame[frame["factor"] == factor.id]["shapley_mean"]
         bands = (band(row[f"low{share}"], row[f"high{share}"]) for share in (50, 90))
-        beside = (signed(row[name]) for name in ("leave_one_out", "add_one_in"))
-        texts = (signed(row["shapley_mean"]), *bands, f"{row['mcse']:.2g}", *beside)
+        texts = (signed(row["shapley_mean"]), *bands, f"{row['mcse']:.2g}")
         rows.append((factor.title, *texts, band(float(over.min()), float(over.max()))))
-    sums = [float(first[name].sum()) for name in ("shapley_mean", "leave_one_out", "add_one_in")]
     of_first = dataset[f"{outcome} total"].sel(time=at).isel(rival=0)
     total = summary(of_first.to_numpy(), effective=float(of_first["effective"]))
-    rows.append(("sum", signed(sums[0]), "", "", "", signed(sums[1]), signed(sums[2]), ""))
+    rows.append(("sum", signed(float(first["shapley_mean"].sum())), "", "", "", ""))
     ends = [band(total.low50, total.high50), band(total.low90, total.high90), f"{total.mcse:.2g}"]
-    rows.append(("all mechanisms less none", signed(total.mean), *ends, signed(total.mean), signed(total.mean), ""))
+    rows.append(("all mechanisms less none", signed(total.mean), *ends, ""))
     source = f"structure {about.first}; " if about.several else ""
     under = f", {variant}" if variant else ""
     caption = f"{about.titled(outcome)} {about.catalogue.when(at)}: contributions{under} ({source}{about.of_draws})"
-    head = ("mechanism", "Shapley", "50%", "90%", "MC error", "leave one out", "add one in", "over structures")
-    return _without_rivals(Table(head, tuple(rows), caption), about)
-
-
-def _without_rivals(table: Table, about: About) -> Table:
-    """The table without its last column, the range over rivals, where there is one structure only."""
-    if about.several:
-        return table
-    return Table(table.head[:-1], tuple(row[:-1] for row in table.rows), table.caption)
-
-
-def _interactions(dataset: "xr.Dataset", about: About) -> Table:
-    outcome, at = about.catalogue.headline
-    values = dataset[f"{outcome} interaction"].sel(time=at).mean("draw").transpose("pair", "rival").to_numpy()
-    titles = [f"{first.title} x {second.title}" for first, second in combinations(about.catalogue.factors, 2)]
-    order = np.argsort(-np.abs(values[:, 0]), kind="stable")[:6]
-    rows = [(titles[i], signed(values[i, 0]), band(values[i].min(), values[i].max())) for i in order]
-    caption = f"What pairs are worth together beyond one by one (the largest six; {about.of_draws})"
-    worth = about.first if about.several else "worth"
-    return _without_rivals(Table(("pair", worth, "over structures"), tuple(rows), caption), about)
+    head = ("mechanism", "Shapley", "50%", "90%", "MC error", "over structures")
+    # one structure has no range over several
+    width = len(head) if about.several else len(head) - 1
+    return Table(head[:width], tuple(row[:width] for row in rows), caption)
 
 
 class AttributionPart(PolicyPart[Attribution]):
@@ -305,11 +255,10 @@ class AttributionPart(PolicyPart[Attribution]):
                     )
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """Of each factorial: in words, Shapley values, a figure, and pairs of mechanisms."""
+        """Of each factorial: in words, Shapley values and a figure."""
         result, about = self.read(findings)
         blocks: list[Block] = [*map(Paragraph, result.doubts)]
         for variant, name in _names(about):
             main = _main_table(result.factorials[name], about, "" if variant is None else variant.title)
             blocks += [Paragraph(_in_words(main, variant, about)), main, *pictures.show(name, main.caption)]
-            blocks += [_interactions(result.factorials[name], about)] if len(about.catalogue.factors) > 1 else []
         yield Section("Attribution: the contribution of each mechanism", tuple(blocks))

@@ -335,7 +335,7 @@ def _rival(result: "xr.Dataset") -> str:
 def plot_shapley(
     shapley: "xr.Dataset", outcome: str, at: float, *, title: str = "", caption: str = "", when: str = ""
 ) -> "Figure":
-    """What each mechanism did: Shapley values with bands, leave-one-out and add-one-in beside them.
+    """What each mechanism did: Shapley values with bands.
 
     Parameters
     ----------
@@ -361,9 +361,6 @@ def plot_shapley(
         of_rivals = np.nanmean(values[factor, 1:], axis=-1)
         label = "Shapley under other structures" if first and len(of_rivals) else None
         axes.plot(of_rivals, np.full(len(of_rivals), row), "|", color="black", markersize=11, alpha=0.6, label=label)
-        for name, marker, colour in (("leave one out", "<", PALETTE[1]), ("add one in", ">", PALETTE[2])):
-            alone = float(shapley[f"{outcome} {name}"].sel(time=at).isel(rival=0, factor=factor).mean("draw"))
-            axes.plot(alone, row - 0.36, marker, color=colour, markersize=6, label=name if first else None)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(range(len(order)), [str(t) for t in shapley["factor_title"].to_numpy()[order]], fontsize=9)
     axes.set_ylim(-0.8, len(order) - 0.4)

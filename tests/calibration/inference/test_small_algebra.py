@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import linalg, optimize
 
-from calibration.inference.search.objective import GRID, on_grid
+from calibration.inference.search.objective import on_grid
+from calibration.inference.search.tuning import SEARCH
 from calibration.inference.small_algebra import (
     backward,
     factor,
@@ -96,8 +97,8 @@ def test_steps_within_bounds_are_those_of_bounded_least_squares(n: int, seed: in
 def test_points_of_searches_lie_on_a_grid_that_suits_a_steep_valley() -> None:
     points, steps = np.random.default_rng(1).random((5, 2)), np.array([1e-4, 1e-9])
     rounded = on_grid(points, steps)
-    assert (rounded[:, 0] % GRID == 0).all()
-    assert (np.abs(rounded - points).max(axis=0) <= [GRID / 2, 1e-9 / 2**12]).all()
+    assert (rounded[:, 0] % SEARCH.grid == 0).all()
+    assert (np.abs(rounded - points).max(axis=0) <= [SEARCH.grid / 2, 1e-9 / 2**12]).all()
     # what another processor has in the last bits is the same point
     assert on_grid(rounded + np.array([1e-13, -1e-14]), steps).tobytes() == rounded.tobytes()
     assert on_grid(np.array([-0.1, 1.1]), steps).tolist() == [0.0, 1.0]

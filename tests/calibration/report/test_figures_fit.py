@@ -13,7 +13,7 @@ from calibration.inference.judge.residuals import beyond_chance
 from calibration.inference.profile.interval_rules import Threshold
 from calibration.inference.profile.profile import Profile
 from calibration.inference.profile.verdict import Side, Verdict
-from calibration.inference.search.optimise import ARRIVED
+from calibration.inference.search.tuning import SEARCH
 from calibration.noise.priors import LogNormal, Uniform
 from calibration.report.figures_fit import (
     DATA,
@@ -154,7 +154,7 @@ def test_the_waterfall_has_a_tick_for_each_decade_that_it_reaches(worst: float, 
     assert drawn.get_yticks().tolist() == pytest.approx([1e-3, *(float(tick) for tick in ticks[1:])])
     assert drawn.get_ylim() == pytest.approx((1e-3 / 1.6, top))
     assert points(drawn.lines[1]) == [[1, 1e-3], [2, 0.02], [3, worst]]
-    assert drawn.lines[0].get_ydata()[0] == ARRIVED
+    assert drawn.lines[0].get_ydata()[0] == SEARCH.arrived
     assert (drawn.get_xlabel(), drawn.get_ylabel()) == ("search, best first", "log density below the best")
 
 

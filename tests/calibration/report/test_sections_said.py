@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from approved import approved
 from foretold import foretold
+from scipy import stats
 
 from calibration.assess import forecast
 from calibration.assess.assessment import NOTHING
@@ -309,8 +310,9 @@ def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pyte
     (found,) = constants(SimpleNamespace(fit=fit, draws=drawn, assessment=added))  # type: ignore[arg-type]
     assert (found.number, found.unit, found.conditional_on) == (0.2, "1/year", ("pace = 1",))
     assert (found.interval.low, found.interval.high) == pytest.approx((0.2, 2.0))
-    # a share of 5 % of 21 draws errs by 4.8 %, a draw
-    assert found.interval.widest == pytest.approx((0.105, 2.095), abs=0.001)
+    # one standard error beyond 5% of 21 draws: Vehtari et al. 2021, by the beta distribution of that share
+    share = stats.beta.ppf(stats.norm.cdf(-1), 21 * 0.05 + 1, 21 * 0.95 + 1)
+    assert found.interval.widest == pytest.approx((0.1 + 2 * share, 2.1 - 2 * share))
     assert found.interval.level == found.prior.level == found.prior.high == 0.9
     assert found.scale == "log"
 

@@ -50,7 +50,7 @@ def test_runs_are_stored_and_the_same_command_goes_on(folder: Path) -> None:
         "4",
     )
     made = cipark(*command, catch_exceptions=True)
-    assert "600 of 600 runs are in s: a Latin hypercube of 2 constants, seed 1." in words(made)
+    assert "600 of 600 runs are in s: a scrambled Sobol sequence of 2 constants, seed 1." in words(made)
     assert "xarray.open_mfdataset('s/*.nc') opens them" in words(made)
     assert "No run failed." in words(made)
     files = sorted((folder / "s").glob("*.nc"))
@@ -101,8 +101,7 @@ def test_runs_that_fail_are_reported_and_too_many_are_an_error(folder: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--runs", "99999999999"], "the number of runs is 99999999999, expected 1 to 2,147,483,648"),
-        (["--runs", "2000000000", "--design", "sobol"], "expected 1 to 1,073,741,824, the most of the design 'sobol'"),
+        (["--runs", "2000000000"], "expected 1 to 1,073,741,824, the most of the design 'sobol'"),
         (["--runs", "500000000000", "--design", "random"], "expected one that fits"),
         (["--vary", "life"], "expected NAME=LOW:HIGH"),
         (["--vary", "life=1:nan"], "expected NAME=LOW:HIGH"),

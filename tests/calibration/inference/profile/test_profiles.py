@@ -16,8 +16,9 @@ from scipy import stats
 from calibration.inference.profile import walk as walking
 from calibration.inference.profile.interval_rules import Threshold, interval_rules, residual_spreads, standard_errors
 from calibration.inference.profile.profile import Profile, prediction_profile, profile
+from calibration.inference.profile.tuning import PROFILE
 from calibration.inference.profile.verdict import Place, Side, SideState, Verdict, crossing, on_bounds
-from calibration.inference.profile.walk import LOWER, PATIENCE, Walk
+from calibration.inference.profile.walk import Walk
 from calibration.inference.search.box_search import Minimum
 from calibration.inference.search.objective import InRange, Search, objective, run
 from calibration.inference.search.optimise import local_search
@@ -443,7 +444,7 @@ def crossed(inside: Place, outside: Place) -> tuple[Place, bool]:
         yield []
         return walking_place(share, inside.cost + share * (outside.cost - inside.cost))
 
-    return cast(tuple[Place, bool], outcome(crossing(inside, outside, 0.0, 2.0, solve)))
+    return cast(tuple[Place, bool], outcome(crossing(inside, outside, 0.0, 2.0, solve, 0.0, 1e-4)))
 
 
 @dataclass(frozen=True)
@@ -542,7 +543,7 @@ def test_places_above_one_further_out_are_searched_from_there() -> None:
 
 def test_a_side_has_so_many_points_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as are enough, and one fewer than the dearest side needs, where no end lies between near places."""
-    monkeypatch.setattr(walking, "APART", 0.0)
+    monkeypatch.setattr(walking, "PROFILE", replace(PROFILE, apart=0.0))
     problem = study(tmp_path, BOXBOD, wide(BOXBOD, 1e4, "log"), sd=BOXBOD.residual_sd)
     optimum = nearby(problem, BOXBOD.estimates)
     whole, asked = profile(optimum, "a", level=0.95), dict[float, int]()
@@ -550,14 +551,14 @@ def test_a_side_has_so_many_points_and_no_more(tmp_path: Path, monkeypatch: pyte
 
     def counted(walk: Walk, direction: float) -> Search[Side]:
         found = yield from side(walk, direction)
-        asked[direction] = walking.MOST_ASKED - walk.allowances[direction].left
+        asked[direction] = walking.PROFILE.most_asked - walk.allowances[direction].left
         return found
 
     monkeypatch.setattr(Walk, "_affordable_side", counted)
     profile(optimum, "a", level=0.95)
     dearest = max(asked.values())
     for most in (dearest, dearest - 1):
-        monkeypatch.setattr(walking, "MOST_ASKED", most)
+        monkeypatch.setattr(walking, "PROFILE", replace(walking.PROFILE, most_asked=most))
         found = profile(optimum, "a", level=0.95).verdict
         for direction, now, before in ((-1, found.lower, whole.verdict.lower), (1, found.upper, whole.verdict.upper)):
             if asked[direction] <= most:
@@ -579,7 +580,7 @@ def test_an_end_is_searched_from_the_best_fit_with_the_parameter_alone_moved(
 ) -> None:
     """A walk that has followed one valley up to the threshold goes on in another one, where that search ends lower."""
     walk, place, moved = cast("Any", walk_with([], (9.0, 9.0), 2.0)), walking_place, walking_place(3.0, of_moved)
-    walk.lower = LOWER
+    walk.lower = PROFILE.lower
     walk._crossing = lambda inside, outside: ended((place(3.0, 2.0), True))
     walk._solve = lambda *of: ended(place(3.0, 2.0))
     walk._moved = lambda end: ended(moved)
@@ -588,4 +589,4 @@ def test_an_end_is_searched_from_the_best_fit_with_the_parameter_alone_moved(
     side, on_from = cast("Any", outcome(walk._crossed(place(2.0, 1.5), place(4.0, 5.0))))
     assert (side and side.state) == state
     assert (on_from is moved) == (state is None)
-    assert walk.lower == (LOWER if state else PATIENCE * LOWER)
+    assert walk.lower == (PROFILE.lower if state else PROFILE.patience * PROFILE.lower)

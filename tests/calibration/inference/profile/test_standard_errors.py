@@ -1,5 +1,6 @@
 """Curvature that difference quotients along pairs of parameters get wrong."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from calibration.inference.profile import interval_rules
+from calibration.inference.profile.tuning import PROFILE
 from calibration.inference.search.box_search import curvature
 from cipark_sd.base.arrays import Array
 
@@ -38,5 +40,5 @@ def test_errors_along_a_valley_with_steep_walls_are_those_of_its_floor(monkeypat
     assert np.linalg.eigvalsh(curvature(valley, point)).min() < 0
     found = interval_rules._information(valley, point)
     np.testing.assert_allclose(np.diag(np.linalg.inv(found)), np.diag(np.linalg.inv(known)), rtol=0.01)
-    monkeypatch.setattr(interval_rules, "ROUNDS", 0)
+    monkeypatch.setattr(interval_rules, "PROFILE", replace(PROFILE, measured_again=0))
     assert np.linalg.eigvalsh(interval_rules._information(valley, point)).min() < 0

@@ -1,5 +1,6 @@
 """Searches and profiles in several processes: the bits of one, and what is done stays when the user stops."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 from small_study import small_study
 
 from calibration.inference.profile import profile as profile_module
+from calibration.inference.profile.tuning import PROFILE
 from calibration.inference.search import optimise as optimisation
 from calibration.inference.search.optimise import Optimum, optimise
+from calibration.inference.search.tuning import SEARCH
 from calibration.likelihood.posterior import Posterior, posterior
 from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints, as_arrays
 from cipark_sd.base.console import progress_bars
@@ -56,7 +59,7 @@ def test_workers_change_no_bit_and_a_stop_loses_nothing(
         predictions, _ = profile_module.predictions(alone, NOT_KEPT, bars)
         # all but the first go to the workers, however little there is to do
         monkeypatch.setattr(tasks, "WORTH", 0.0)
-        monkeypatch.setattr(optimisation, "TOGETHER", 1)
+        monkeypatch.setattr(optimisation, "SEARCH", replace(SEARCH, together=1))
         kept = Checkpoints(tmp_path / "kept", "a")
         with Workers(2) as pool:
             stopped = fit(density, pool, kept, most=3)
@@ -88,7 +91,7 @@ def test_a_profile_that_is_stopped_leaves_those_before_it(density: Posterior, mo
 
     with progress_bars() as bars:
         optimum = fit(density, None, NOT_KEPT)
-        monkeypatch.setattr(profile_module, "TOGETHER", 1)
+        monkeypatch.setattr(profile_module, "PROFILE", replace(PROFILE, together=1))
         monkeypatch.setattr(profile_module, "profiles_of", second_is_stopped)
         profiles, stopped = profile_module.profiles(optimum, NOT_KEPT, bars)
     assert len(profiles) == 1

@@ -13,7 +13,6 @@ from calibration.inference.search import box_search, downhill
 from calibration.inference.search.box_search import Minimum, _along, curvature, descending, measured, own_curvature
 from calibration.inference.search.downhill import Allowance, going_down, nearing
 from calibration.inference.search.objective import (
-    STEP,
     InRange,
     Objective,
     Pull,
@@ -25,6 +24,7 @@ from calibration.inference.search.objective import (
     on_grid,
     run,
 )
+from calibration.inference.search.tuning import SEARCH
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.base.arrays import Array
@@ -94,7 +94,7 @@ WHOLE = SimpleNamespace(
     with_prior=np.zeros(2, dtype=bool),
     free=np.arange(2),
     pull=None,
-    on_grid=lambda points: on_grid(points, np.full(2, STEP)),
+    on_grid=lambda points: on_grid(points, np.full(2, SEARCH.step)),
 )
 
 
@@ -163,9 +163,9 @@ def test_a_curvature_of_slopes_is_that_of_values(goal: Objective, monkeypatch: p
     whole = curvature(goal, point)
     if not has_slopes(goal.density):
         pytest.skip("this engine has no slopes")
-    monkeypatch.setattr(box_search, "MANY", 0)
+    monkeypatch.setattr(box_search, "SEARCH", replace(SEARCH, slopes_from=0))
     assert run(measured(goal, point), goal.density)[1].tobytes() == whole.tobytes()
-    monkeypatch.setattr(box_search, "COSTLY", 0)
+    monkeypatch.setattr(box_search, "SEARCH", replace(SEARCH, slopes_from=0, costly=0))
     of_slopes = run(measured(goal, point), goal.density)[1]
     scale = np.sqrt(np.abs(np.diag(whole)))
     assert of_slopes.tobytes() != whole.tobytes()
@@ -183,7 +183,7 @@ def test_the_corners_of_a_curvature_are_asked_for_in_parts(monkeypatch: pytest.M
     point = np.linspace(0.2, 0.8, 30)
     whole = curvature(ridge, point)
     most = max(asked)
-    monkeypatch.setattr(box_search, "CORNER_NUMBERS", 600)
+    monkeypatch.setattr(box_search, "SEARCH", replace(SEARCH, corner_numbers=600))
     asked.clear()
     assert curvature(ridge, point).tobytes() == whole.tobytes()
     assert most == 435 * 2 * 30
@@ -202,9 +202,9 @@ def test_least_squares_that_stick_are_left_out(goal: Objective, monkeypatch: pyt
         return Minimum(point, 0.0, point, np.eye(len(point)), False, 1)
 
     monkeypatch.setattr(downhill, "polished", polished)
-    kinks = Allowance(downhill.KINKED)
-    for _ in range(downhill.KINKED + 2):
+    kinks = Allowance(SEARCH.kinked)
+    for _ in range(SEARCH.kinked + 2):
         run(downhill.settling(goal, point, tolerance=1e-6, kinks=kinks), goal.density)
-    assert len(tried) == downhill.KINKED
+    assert len(tried) == SEARCH.kinked
     run(downhill.settling(goal, point, tolerance=1e-6), goal.density)
-    assert len(tried) == downhill.KINKED + 1
+    assert len(tried) == SEARCH.kinked + 1

@@ -9,10 +9,10 @@ from regression_problems import BENNETT5, LANCZOS3, RAT42, Curve, Range, fitted,
 from scipy import optimize
 
 from calibration.inference.profile.profile import profile
-from calibration.inference.profile.verdict import LEAP
 from calibration.inference.search.least_squares import Squares, polished
 from calibration.inference.search.objective import objective
 from calibration.inference.search.optimise import optimise
+from calibration.inference.search.tuning import SEARCH
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
@@ -63,7 +63,7 @@ def test_the_estimate_of_bennett5_lies_in_its_own_interval(tmp_path: Path) -> No
         return float(optimize.minimize_scalar(given, bounds=(20, 90), method="bounded", options={"xatol": 1e-9}).fun)
 
     # a crossing is good when it misses the threshold by no more than that share: n / 2 log of the sums' ratio
-    missed = 2 * LEAP * found.threshold.rise / len(x)
+    missed = 2 * 0.01 * found.threshold.rise / len(x)
     assert [squares(found.lower), squares(found.upper)] == pytest.approx([limit, limit], rel=missed)
 
 
@@ -147,7 +147,7 @@ def test_a_top_that_only_the_prior_makes_is_found_out(tmp_path: Path, monkeypatc
     density = posterior(read_problem(tmp_path), choose("native"))
 
     def found(weights: tuple[float, ...]) -> tuple[float, float]:
-        monkeypatch.setattr("calibration.inference.search.optimise.WIDER", weights)
+        monkeypatch.setattr("calibration.inference.search.optimise.SEARCH", replace(SEARCH, wider=weights))
         optimum = optimise(density, starts=4, rng=np.random.default_rng(1))
         return float(optimum.theta[1]), optimum.log_density
 

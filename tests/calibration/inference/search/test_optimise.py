@@ -1,5 +1,6 @@
 """Searches: what is computed for them, and that a stop and a second start change nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from small_study import small_study
 
 from calibration.inference.search import optimise as optimisation
 from calibration.inference.search.optimise import Optimum, optimise
+from calibration.inference.search.tuning import SEARCH
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study.problem import read_problem
 from calibration.study.sections import Method
@@ -43,7 +45,7 @@ def test_searches_go_on_after_a_stop_and_end_with_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     density = small(tmp_path)
-    monkeypatch.setattr(optimisation, "TOGETHER", 1)
+    monkeypatch.setattr(optimisation, "SEARCH", replace(SEARCH, together=1))
 
     def searched(checkpoints: Checkpoints, most: int | None = None) -> Optimum:
         def stop(done: int, total: int, best: float) -> None:

@@ -12,7 +12,8 @@ from calibration.inference.profile import profile as profile_module
 from calibration.inference.profile.profile import profile
 from calibration.inference.search import optimise as optimising
 from calibration.inference.search.objective import Objective, objective
-from calibration.inference.search.optimise import GO_ON, Optimum, continued, likely_starts, maximise, optimise
+from calibration.inference.search.optimise import Optimum, continued, likely_starts, maximise, optimise
+from calibration.inference.search.tuning import SEARCH
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.base.arrays import Array
@@ -72,7 +73,7 @@ def test_the_interval_is_the_union_around_all_optima_of_one_height(tmp_path: Pat
 def test_a_fit_that_goes_on_with_a_finer_step_keeps_the_other_optima(tmp_path: Path) -> None:
     """Though more searches have ended at the best than go on."""
     found = fitted(study(tmp_path, CUBIC, WIDE, sd=0.3), starts=8)
-    crowded = replace(found, searches=(found.searches[0],) * GO_ON + found.searches)
+    crowded = replace(found, searches=(found.searches[0],) * SEARCH.go_on + found.searches)
     further = continued(crowded, found.goal.density, estimate="ml")
     places = sorted(float(theta[0]) for theta in (further.theta, *further.as_good(1.0)))
     assert places == pytest.approx(roots(sum(ends_of_h(0.3)) / 2), abs=1e-3)
@@ -208,6 +209,6 @@ def test_where_few_searches_agree_others_go_down_from_warmed_chains(
     monkeypatch.setattr(optimising, "_starts", lambda *_: np.array([[0.3], [0.6], [0.9]]))
     alone, warmed = (maximise(goal, starts=3, rng=np.random.default_rng(4), warmed=warm) for warm in (False, True))
     assert (abs(alone.theta[0] - 0.5) > 0.05) == disagree
-    assert asked == [optimising.LIKELY] * disagree
+    assert asked == [SEARCH.likely] * disagree
     assert warmed.theta[0] == pytest.approx(0.5, abs=1e-3)
-    assert len(warmed.searches) == len(alone.searches) + optimising.LIKELY * disagree
+    assert len(warmed.searches) == len(alone.searches) + SEARCH.likely * disagree

@@ -1,6 +1,6 @@
 """Factorials and Shapley values."""
 
-from itertools import combinations, permutations
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from cipark_sd.analysis.experiments.run import run_policies
 from cipark_sd.analysis.experiments.settings import Setup
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.library import bundled
-from cipark_sd.commands.policy.attribution import attribution, factorial, interaction_matrix, shapley_matrix
+from cipark_sd.commands.policy.attribution import attribution, factorial, shapley_matrix
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 
@@ -74,27 +74,6 @@ def test_shapley_values_add_up_and_equal_the_definition(values):
     assert np.allclose(found[0], by_permutations(values[0], 4), atol=1e-8)
 
 
-def test_factors_that_do_not_work_on_each_other_do_not_interact():
-    values = coalitions(4, lambda s: sum(10.0**i for i in s))
-    assert np.allclose(interaction_matrix(4) @ values, 0, atol=1e-9)
-
-
-def test_the_interaction_of_a_product_is_the_product():
-    values = coalitions(2, lambda s: 6.0 * (len(s) == 2))
-    assert np.allclose(interaction_matrix(2) @ values, [6])
-
-
-def test_the_pairwise_interaction_is_the_mean_second_difference_of_three():
-    values = np.random.default_rng(0).normal(size=8)
-    for row, (i, j) in enumerate(combinations(range(3), 2)):
-        (other,) = {0, 1, 2} - {i, j}
-        second = [
-            values[rest | 1 << i | 1 << j] - values[rest | 1 << i] - values[rest | 1 << j] + values[rest]
-            for rest in (0, 1 << other)
-        ]
-        assert (interaction_matrix(3) @ values)[row] == pytest.approx(np.mean(second))
-
-
 def test_a_factorial_has_all_combinations_once():
     policies = factorial(FACTORS)
     assert len({policy.scenario.overrides.get("sw_cmg", 1.0) for policy in policies}) == 2
@@ -131,18 +110,6 @@ def test_in_the_park_shapley_values_sum_to_the_total_effect_of_each_draw(found):
     result, shares = found
     full, none = (result["residents"].sel(policy=name) for name in ("framework+cmg+site", "none"))
     assert np.allclose(shares["residents"].sum("factor"), full - none, rtol=1e-12)
-
-
-def test_in_the_park_leaving_one_out_does_not_add_up(found):
-    _, shares = found
-    total = shares["residents total"].sel(time=2019.9)
-    assert (shares["residents leave one out"].sel(time=2019.9).sum("factor") > 1.2 * total).all()
-    assert (shares["residents add one in"].sel(time=2019.9).sum("factor") < 0.8 * total).all()
-
-
-def test_framework_and_china_merchants_need_each_other(found):
-    _, shares = found
-    assert (shares["residents interaction"].sel(pair="framework x cmg", time=2019.9) > 0).all()
 
 
 def test_shares_of_something_are_not_attributed(found):

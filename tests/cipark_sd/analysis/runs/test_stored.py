@@ -51,7 +51,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def work(model_file: Path) -> Work:
-    design = Drawn("lhs", N, Factors((Factor("life", Uniform(2, 9)),)), 1)
+    design = Drawn("sobol", N, Factors((Factor("life", Uniform(2, 9)),)), 1)
     return Work(read_model(model_file), design, ("level", "rate"), engine="native")
 
 
@@ -194,8 +194,8 @@ def test_another_design_number_of_runs_or_program_is_another_store(
 
 
 def test_what_would_not_fit_is_refused_before_anything_is_computed(work: Work, tmp_path: Path) -> None:
-    large = replace(work, design=replace(work.design, n=2**31))  # type: ignore[type-var]
-    with pytest.raises(InvalidValue, match=r"runs is 2147483648, expected one that fits: 285 bytes a run are 612 GB"):
+    large = replace(work, design=replace(work.design, n=2**30))  # type: ignore[type-var]
+    with pytest.raises(InvalidValue, match=r"runs is 1073741824, expected one that fits: 285 bytes a run are 306 GB"):
         check_room(tmp_path / "s", large, (1, 1))
     with pytest.raises(InvalidValue, match="--at"):
         run(large, tmp_path / "s")
@@ -384,7 +384,7 @@ def test_a_command_on_a_full_disk_stopped_and_killed_ends_with_the_same_bits(mod
     assert (full.returncode, full.stdout) == (2, ""), full.stderr
     assert "Traceback" not in full.stderr
     assert "File too large" in full.stderr
-    design = Drawn("lhs", 60_000, Factors((Factor("life", Uniform(2.0, 9.0)),)), 1)
+    design = Drawn("sobol", 60_000, Factors((Factor("life", Uniform(2.0, 9.0)),)), 1)
     work = Work(read_model(tmp_path / "pool.mdl"), design, ("level", "rate"), seed=1, engine="native")
     store: RunStore = store_of(work, tmp_path / "s")
     assert store.n_complete() == 0
