@@ -89,11 +89,10 @@ def adjoint(program: Program, parameters: Sequence[str]) -> Adjoint:
     UnsupportedFeature
         For what looks back at a run or adds up what leaves together.
     """
-    for pipe in program.pipes:
-        if pipe.kind != "delay":
-            feature, where = "a HISTORY or a delay whose time changes", f"{program.name}, derivatives by reverse mode"
-            way = "take differences of runs (ensemble)"
-            raise UnsupportedFeature(feature, variable=pipe.label, where=where, alternative=way)
+    refused = [("a HISTORY or a delay whose time changes", p.label) for p in program.pipes if p.kind != "delay"]
+    for feature, label in refused + [("gear", "the method")] * (program.method == "gear"):
+        where, way = f"{program.name}, derivatives by reverse mode", "take differences of runs (ensemble)"
+        raise UnsupportedFeature(feature, variable=label, where=where, alternative=way)
     return _Way(program, parameters).build()
 
 

@@ -67,8 +67,8 @@ class Inputs:
         return np.array([self.grid.step, self.grid.times[0], self.final_time, self.grid.saveper], dtype=float)
 
 
-#: How often a method computes the slopes of a step.
-SLOPES = {"euler": 1, "rk2": 2, "rk4": 4}
+#: How often a method computes the slopes of a step; of ``gear``, whose steps are its own, a guess.
+SLOPES = {"euler": 1, "rk2": 2, "rk4": 4, "gear": 4}
 
 
 def fixed_method(method: Method) -> str:
@@ -82,9 +82,9 @@ def stage_times(grid: TimeGrid, method: Method) -> Values:
     Returns
     -------
     Values, (n_stage_times,)
-        In units of time: n_steps + 1 of them for Euler's method, else 2 n_steps + 1.
+        In units of time: n_steps + 1 of them for Euler's method and gear, else 2 n_steps + 1.
     """
-    if fixed_method(method) == "euler":
+    if fixed_method(method) in ("euler", "gear"):
         return grid.times
     times = np.empty(2 * len(grid.times) - 1)
     times[::2] = grid.times

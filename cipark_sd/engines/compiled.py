@@ -15,6 +15,7 @@ from cipark_sd.compiler.adjoint import Adjoint
 from cipark_sd.compiler.graph import stages
 from cipark_sd.compiler.lower import PUT, Orders
 from cipark_sd.compiler.program import Program
+from cipark_sd.engines import implicit
 from cipark_sd.engines.base import (
     SLOPES,
     Inputs,
@@ -53,10 +54,16 @@ class CompiledEngine(ABC):
     def execute(self, program: Program, inputs: Inputs) -> Values:
         """The outputs of a program, (n_outputs, n_saved, n_runs)."""
 
+    def outputs(self, program: Program, inputs: Inputs) -> Values:
+        """As :meth:`execute`, by implicit steps where the method asks for them."""
+        if program.method == "gear":
+            return implicit.outputs(self.execute, program, inputs)
+        return self.execute(program, inputs)
+
     def at(self, program: Program, inputs: Inputs, places: NDArray[np.intp]) -> Values:
         """Some outputs (n_places, n_runs): places count those of the first saved instant, then of the second."""
         n_outputs = len(program.outputs)
-        return self.execute(program, inputs)[places % n_outputs, places // n_outputs]
+        return self.outputs(program, inputs)[places % n_outputs, places // n_outputs]
 
     def execute_back(self, way: Adjoint, inputs: Inputs, places: NDArray[np.intp], weigh: Weigh) -> Values:
         """The derivatives by the parameters of a program, (n_parameters, n_runs).
@@ -74,7 +81,7 @@ class CompiledEngine(ABC):
 
     def run(self, plan: RunPlan, settings: Settings, runs: NDArray[np.uint64]) -> Values:
         """See :class:`cipark_sd.engines.registry.Engine`."""
-        return _in_groups(plan, settings, runs, lambda program, inputs, members: self.execute(program, inputs))
+        return _in_groups(plan, settings, runs, lambda program, inputs, members: self.outputs(program, inputs))
 
     def run_back(
         self,

@@ -7,6 +7,7 @@ through a workspace; short ones are inlined into one loop and optimised as a who
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from cipark_sd.base.errors import UnsupportedFeature
 from cipark_sd.compiler.primitives import RECIPES
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import fixed_method
@@ -72,6 +73,8 @@ class _Module:
     def __init__(
         self, program: Program, lanes: int, library: Mapping[str, str], skips: bool, fused: bool, in_parts: bool
     ) -> None:
+        if program.method == "gear":
+            raise UnsupportedFeature("gear", variable="the method", where=program.name, alternative="take rk4 or euler")
         self.program, self.lanes, self.library = program, lanes, library
         self.fused, self.in_parts = fused, in_parts
         # one lane is always of one mind; powers in plenty share what they have in common where none is skipped
