@@ -1,30 +1,23 @@
 """An ensemble Kalman filter on ``cipark_sd.ensemble``: states of a running model are corrected where they are observed.
 
-Between two observations all members run on as one ensemble that begins at their states; at an observation the ensemble
-square root filter corrects mean and spread without random numbers, so that of a linear model and a given ensemble it is
-the Kalman filter.
+All members are one ensemble whose stocks are set at each observation; there the ensemble square root filter corrects
+mean and spread without random numbers, so that of a linear model and a given ensemble it is the Kalman filter.
 
 Source: J. S. Whitaker, T. M. Hamill, Monthly Weather Review 130 (2002) 1913-1924, equations 2, 3 and 13, one
 observation after the other.
 
-It is for models whose whole state are the stocks that it has: what a delay or a conveyor holds begins anew after each
-observation, and such models are refused.
+What delays and conveyors hold runs on as it is, and is not corrected.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 import cipark_sd as cp
-from cipark_sd.base.errors import UnusableInput
-from cipark_sd.model.expr import Call
-from cipark_sd.model.variables import Stock, expressions
 
 Array = NDArray[np.float64]
-#: Functions of a model whose past is in no stock that has a name.
-_REMEMBERING = ("delay", "smooth", "trend", "forecast", "sample_if_true", "conveyor", "random")
 
 
 @dataclass(frozen=True)
@@ -70,48 +63,26 @@ def filtered(
     Parameters
     ----------
     first : mapping of str to (n_members,)
-        Of each stock without subscripts, the ensemble at the initial time.
+        Of stocks without subscripts, the ensemble at the initial time. These are corrected.
     observed : mapping of str to mapping of float to float
         By stock, its values by saved time.
     sd : float
         Standard deviation of the noise of each number that was seen.
-
-    Raises
-    ------
-    UnusableInput
-        For a model with a state that is in no stock of ``first``.
     """
-    labels = list(first)
-    _check(model, labels)
-    states, now = np.column_stack([first[label] for label in labels]).astype(float), model.time.initial
-    times = sorted({time for values in observed.values() for time in values})
+    labels, times = list(first), sorted({time for values in observed.values() for time in values})
+    put = {model.time.initial: np.column_stack([first[label] for label in labels]).astype(float)}
     means, covariances = [], []
     for time in times:
-        if time > now:
-            states, now = _run_on(model, labels, states, now, time), time
+        members = [
+            cp.Scenario("", {label: dict(zip(put, member[:, i], strict=True)) for i, label in enumerate(labels)})
+            for member in np.stack(list(put.values()), axis=1)
+        ]
+        runs = cp.ensemble(model, members, save=labels, times=[time], progress=False)
+        states = np.column_stack([runs.cp[label].sel(time=time).values for label in labels])
         for label, values in observed.items():
             if time in values:
                 states = corrected(states, labels.index(label), values[time], sd)
+        put[time] = states
         means.append(states.mean(axis=0))
         covariances.append(np.cov(states, rowvar=False).reshape(len(labels), len(labels)))
     return Filtered(np.array(times), np.array(means), np.array(covariances))
-
-
-def _run_on(model: cp.Model, labels: Sequence[str], states: Array, begin: float, end: float) -> Array:
-    draws = {label: states[:, place] for place, label in enumerate(labels)}
-    runs = cp.ensemble(
-        model, draws, save=labels, times=[end], initial_time=begin, final_time=end, saveper=end - begin, progress=False
-    )
-    return np.column_stack([runs.cp[label].sel(time=end).values for label in labels])
-
-
-def _check(model: cp.Model, labels: Sequence[str]) -> None:
-    stocks = [variable.label for variable in model.variables if isinstance(variable, Stock)]
-    if set(stocks) != set(labels):
-        raise UnusableInput(f"the ensemble has to begin with each stock: {', '.join(stocks)}", where=model.name)
-    for variable in model.variables:
-        for expr in expressions(variable):
-            if isinstance(expr, Call) and expr.function.startswith(_REMEMBERING):
-                raise UnusableInput(
-                    f"{variable.label!r} remembers by {expr.function}, not in a stock", where=model.name
-                )

@@ -17,28 +17,28 @@ PRODUCT = ("cipark_sd", "calibration")
 #: Lines of code, those of JavaScript included, that a room of a package may have at most: what it has now, and up to
 #: 25 more. Who adds to a room takes as much out of it, or says in the commit that raises its number what that buys.
 BUDGETS = {
-    "cipark_sd/analysis": 3825,
+    "cipark_sd/analysis": 3775,
     "cipark_sd/base": 2175,
-    "cipark_sd/commands": 5675,
-    "cipark_sd/compiler": 5000,
-    "cipark_sd/data": 1050,
-    "cipark_sd/engines": 2975,
+    "cipark_sd/commands": 5650,
+    "cipark_sd/compiler": 5025,
+    "cipark_sd/data": 1125,
+    "cipark_sd/engines": 3125,
     "cipark_sd/execution": 450,
     "cipark_sd/language": 5325,
     "cipark_sd/model": 1050,
     "cipark_sd/pages": 4375,
-    "cipark_sd/simulations": 750,
+    "cipark_sd/simulations": 725,
     "cipark_sd/statements": 650,
-    "cipark_sd/verify": 1950,
+    "cipark_sd/verify": 2000,
     "calibration/assess": 1725,
     "calibration/commands": 2275,
     "calibration/front": 600,
-    "calibration/inference": 6925,
+    "calibration/inference": 6975,
     "calibration/likelihood": 1275,
     "calibration/new_study": 2350,
     "calibration/noise": 1125,
-    "calibration/report": 2850,
-    "calibration/study": 2900,
+    "calibration/report": 2875,
+    "calibration/study": 2950,
 }
 #: A function of more lines without its docstring, or with more parameters beside ``self``, says why in a comment above.
 LONGEST, MOST_PARAMETERS = 80, 7

@@ -401,7 +401,7 @@ class Study(CalibrationStudy):
         By column, where the noise is one's own. Such a study has no files: it is fitted in Python alone.
     step : float
         Time step in the model's unit of time; without it the file's, which a fit refines where it is too coarse.
-    method : {"euler", "rk4", "rk4_auto", "rk2", "rk2_auto"}
+    method : {"euler", "rk4", "rk4_auto", "rk2", "rk2_auto", "gear"}
         Likewise, of integration.
     options :
         Of ``cipark new-study``: ``time``, ``where``, ``scale``, ``unit``, ``origin``, ``until`` and others.

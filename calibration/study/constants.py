@@ -128,8 +128,8 @@ def chains(model: Model) -> dict[str, int]:
     return longest
 
 
-#: What a rate of decay times the step is at most, beyond which a run swings ever further from the answer. Source:
-#: Hairer and Wanner (1996), Solving ordinary differential equations II, section IV.2.
+#: What a rate of decay times the step is at most, beyond which a run swings ever further from the answer; of ``gear``
+#: it may be anything. Source: Hairer and Wanner (1996), Solving ordinary differential equations II, sections IV.2, V.1.
 STABLE: Mapping[Method, float] = {"euler": 2.0, "rk2": 2.0, "rk2_auto": 2.0, "rk4": 2.785, "rk4_auto": 2.785}
 
 
@@ -168,7 +168,7 @@ class StepRule:
         (float, float)
             0 and infinity where the file's own value is beyond already.
         """
-        limit, n = STABLE[method] / step, self.stages
+        limit, n = STABLE.get(method, math.inf) / step, self.stages
         least, most = ((n if n < 2 else 2 * n) / limit, math.inf) if n else (0.0, limit)
         return (least, most) if least < self.value < most else (0.0, math.inf)
 

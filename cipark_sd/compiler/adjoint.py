@@ -24,7 +24,7 @@ from cipark_sd.base.errors import UnsupportedFeature
 from cipark_sd.compiler.graph import Graph, Operand, Term
 from cipark_sd.compiler.primitives import segments
 from cipark_sd.compiler.program import PER_STEP, Cell, Node, Pipe, Program, SeriesInput, pruned
-from cipark_sd.model.expr import Table
+from cipark_sd.model.expr import MISSING, Table
 
 #: Of what a series of the way back is made: a series of the forward run, its first value, its times or its steps.
 Kind = Literal["series", "initial_series", "time", "instant", "step"]
@@ -89,11 +89,10 @@ def adjoint(program: Program, parameters: Sequence[str]) -> Adjoint:
     UnsupportedFeature
         For what looks back at a run or adds up what leaves together.
     """
-    for pipe in program.pipes:
-        if pipe.kind != "delay":
-            feature, where = "a HISTORY or a delay whose time changes", f"{program.name}, derivatives by reverse mode"
-            way = "take differences of runs (ensemble)"
-            raise UnsupportedFeature(feature, variable=pipe.label, where=where, alternative=way)
+    refused = [("a HISTORY or a delay whose time changes", p.label) for p in program.pipes if p.kind != "delay"]
+    for feature, label in refused + [("gear", "the method")] * (program.method == "gear"):
+        where, way = f"{program.name}, derivatives by reverse mode", "take differences of runs (ensemble)"
+        raise UnsupportedFeature(feature, variable=label, where=where, alternative=way)
     return _Way(program, parameters).build()
 
 
@@ -127,7 +126,12 @@ class _Way:
         cells_read = {("cell", i): (c.initial, c.following) for i, c in enumerate(program.cells)}
         moving = {key: reads[0] for key, reads in (states | cells_read).items() if not self.active.isdisjoint(reads)}
         levels = {key: g.source("cell", i) for i, key in enumerate(moving)}
-        moved, entering = self._step(levels, observed)
+        # what was put in a state's place does not depend on what was there
+        put = {("state", i): self.copies[0][s.put] for i, s in enumerate(program.states) if s.put is not None}
+        after = levels | {
+            key: g.select(g.op("eq", put[key], MISSING), levels[key], 0.0) for key in put.keys() & levels.keys()
+        }
+        moved, entering = self._step(after, observed)
         zero = g.const(0.0).node
         sums = {node: g.source("cell", len(levels) + i) for i, node in enumerate(self.added)}
         cells = [Cell(f"adjoint of {op} {i}", zero, moved[op, i].node) for op, i in levels]

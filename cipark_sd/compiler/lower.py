@@ -49,6 +49,8 @@ Orders = Mapping[tuple[str, Call], int]
 
 #: After a variable's name: what it has held, where it is a SAMPLE IF TRUE of itself.
 _HELD = " held before"
+#: After a stock's name: the data that take its place at their times, read a step before.
+PUT = " put"
 _BINARY = {"+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow", "=": "eq", "<>": "ne", "and": "and", "or": "or"}
 
 
@@ -195,6 +197,7 @@ class Lowering(Memory):
                     lambda: self._reached((name, "start")),
                     lambda: self._whole(stock.flow, name, "run"),
                     non_negative=stock.non_negative,
+                    put=(lambda: self._reached((name + PUT, "run"))) if name + PUT in self.model.by_name else None,
                 )
             case Series(pieces=(ExternalPiece(source),)) if not hasattr(source, "file"):
                 assert source is None or isinstance(source, Table)

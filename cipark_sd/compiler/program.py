@@ -64,12 +64,19 @@ class State:
 
     Of a ``non_negative`` one all rates that drain it are limited (:mod:`cipark_sd.compiler.limits`): what falls below
     zero in a step is a rounding, and becomes zero. One that begins below zero fills up by its rates alone.
+    ``put`` is what takes its place at the end of a step, where that is not missing.
     """
 
     label: str
     initial: int
     rate: int
     non_negative: bool = False
+    put: int | None = None
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """What a step of it needs: its rate, and what may take its place."""
+        return (self.rate,) if self.put is None else (self.rate, self.put)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +173,7 @@ class Program:
             self.rates,
             len(self.params),
             [entry.interpolation for entry in self.series],
-            [(s.initial, s.rate, s.non_negative) for s in self.states],
+            [(s.initial, s.read, s.non_negative) for s in self.states],
             [(c.initial, c.following) for c in self.cells],
             [(p.initial, p.entering, p.length, p.kind, p.after) for p in self.pipes],
             [node for _, node in self.outputs],
@@ -193,7 +200,7 @@ class Program:
     @cached_property
     def dynamic(self) -> tuple[int, ...]:
         """The per-step nodes that the states need, in order."""
-        roots = [s.rate for s in self.states] + [c.following for c in self.cells]
+        roots = [node for s in self.states for node in s.read] + [c.following for c in self.cells]
         return self.needed([*roots, *(node for p in self.pipes for node in p.taken_in)])
 
     @cached_property
@@ -231,7 +238,8 @@ class Program:
         for state in self.states:
             limit = ", not below 0" if state.non_negative else ""
             start, rate = self._text(state.initial, names), self._text(state.rate, names)
-            yield f"state {state.label}: from {start}, rate {rate}{limit}"
+            put = "" if state.put is None else f", {self._text(state.put, names)} where there is one"
+            yield f"state {state.label}: from {start}, rate {rate}{limit}{put}"
         for cell in self.cells:
             yield f"cell {cell.label}: from {self._text(cell.initial, names)}, then {self._text(cell.following, names)}"
         for pipe in self.pipes:
@@ -279,7 +287,7 @@ class Program:
 def roots(program: Program) -> Iterator[int]:
     """The nodes that states, cells, pipes, outputs and orders name."""
     for state in program.states:
-        yield from (state.initial, state.rate)
+        yield from (state.initial, *state.read)
     for cell in program.cells:
         yield from (cell.initial, cell.following)
     for pipe in program.pipes:
@@ -321,7 +329,7 @@ def renumbered(program: Program, place: Sequence[int] | Mapping[int, int]) -> Pr
 
     return replace(
         program,
-        states=tuple(replace(s, initial=place[s.initial], rate=place[s.rate]) for s in program.states),
+        states=tuple(replace(s, initial=place[s.initial], rate=place[s.rate], put=of(s.put)) for s in program.states),
         cells=tuple(replace(c, initial=place[c.initial], following=place[c.following]) for c in program.cells),
         pipes=tuple(
             replace(p, initial=place[p.initial], entering=place[p.entering], length=place[p.length], after=of(p.after))

@@ -5,7 +5,10 @@ runs. Variables go by canonical name and carry ``long_name`` (the modeller's nam
 Dataset's attributes say which model, scenario, engine, method, step and version made it.
 """
 
+import csv
 import errno
+import io
+import json
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
@@ -21,9 +24,9 @@ from xarray.indexes import PandasIndex
 
 from cipark_sd.base.errors import InvalidValue, MissingFile, UnknownName, UnusableInput
 from cipark_sd.base.files import write_bytes
-from cipark_sd.base.inputs import UnreadableFile
+from cipark_sd.base.inputs import MEGABYTE, UnreadableFile, read_bytes
 from cipark_sd.base.naming import canonical, override_key, protected_among, split_key
-from cipark_sd.base.spreadsheets import write_workbook
+from cipark_sd.base.spreadsheets import cells, table_bytes, write_workbook
 from cipark_sd.data.described import (
     FORMAT,
     SUFFIXES,
@@ -35,6 +38,22 @@ from cipark_sd.data.described import (
     write_table,
 )
 from cipark_sd.data.netcdf import DAMAGED, Group, read_groups
+
+
+class Dataset(xr.Dataset):  # type: ignore[no-untyped-call]
+    """A result, whose variables go by canonical names; another one is a short error that proposes them."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return super().__getitem__(key)
+        except KeyError:
+            if not isinstance(key, str):
+                raise
+            there = override_key(key) in self.variables
+        advice = f"did you mean {override_key(key)!r}, or result.cp[{key!r}]?" if there else ""
+        raise UnknownName(key, () if there else map(str, self.variables), where="the result", instead=advice)
 
 
 def dataset(
@@ -53,9 +72,9 @@ def dataset(
     Hundreds of variables that are made together need no alignment, which takes ten times as long as a run. xarray makes
     its own copies in this way; a version of it without the method is given the variables as they are.
     """
-    construct = getattr(xr.Dataset, "_construct_direct", None)
+    construct = getattr(Dataset, "_construct_direct", None)
     if construct is None:
-        base = xr.Dataset(coords=coords, attrs=dict(attributes))
+        base = Dataset(coords=coords, attrs=dict(attributes))
         return base.assign({name: xr.Variable(*described) for name, described in data.items()})
     variables = {
         name: xr.Variable(dims, values, dict(about), fastpath=True) for name, (dims, values, about) in data.items()
@@ -67,7 +86,7 @@ def dataset(
             indexes[name] = _index(name, values)
             coordinate = indexes[name].create_variables(coordinate)
         variables |= coordinate
-    made: xr.Dataset = construct(
+    made: Dataset = construct(
         variables=variables,
         coord_names=set(coords),
         dims={name: len(coords[name][1]) for name in indexes},
@@ -258,7 +277,7 @@ def _attributes(result: xr.Dataset) -> dict[str, object]:
 
 
 def load(path: Path | str) -> xr.Dataset:
-    """A result from NetCDF, in memory.
+    """A result from a file that :func:`save` or ``cipark run`` has written, in memory.
 
     >>> import tempfile
     >>> from cipark_sd import bundled, load, save, simulate
@@ -270,12 +289,13 @@ def load(path: Path | str) -> xr.Dataset:
     Parameters
     ----------
     path : Path or str
-        Of a file that :func:`save` or ``cipark run`` has written.
+        NetCDF, ``.csv`` or ``.xlsx``.
 
     Returns
     -------
     Dataset
-        As :func:`cipark_sd.simulate` or :func:`cipark_sd.ensemble` gave it.
+        Of NetCDF as :func:`cipark_sd.simulate` or :func:`cipark_sd.ensemble` gave it. Of a table each column is a
+        variable over time, ``Pool[East]`` too: :func:`to_table` gives the same one.
 
     Raises
     ------
@@ -284,16 +304,40 @@ def load(path: Path | str) -> xr.Dataset:
     """
     path = Path(path)
     try:
+        if path.suffix.lower() in SUFFIXES[1:]:
+            return _from_table(path)
         # a run may be of any size
         result = read_netcdf(path)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFile(path, where="load") from None
     except OSError as problem:
         reason = problem.strerror or "the file is no NetCDF, which save() writes; read_model() reads models"
+        if path.is_dir():
+            reason = "it is a folder; load_fit() reads what fit.save() left in one"
         raise UnusableInput(reason, where=str(path)) from None
     if result.attrs.get("format") != FORMAT:
         raise InvalidValue("its format", result.attrs.get("format"), repr(FORMAT), where=str(path))
-    return result
+    return Dataset(result.data_vars, result.coords, result.attrs)
+
+
+def _from_table(path: Path) -> Dataset:
+    """What a table holds, and what the file or the sheet beside it says of it, if that is there."""
+    book = path.suffix.lower() == SUFFIXES[2]
+    try:
+        text = table_bytes(path, sheet="run" if book else None).decode("utf-8-sig")
+        head, *rows = csv.reader(io.StringIO(text))
+        times, *values = np.array([[float(cell or "nan") for cell in row] for row in rows]).T
+        beside = path.with_name(f"{path.name}-metadata.json")
+        if book:
+            about = dict(row[:2] for row in cells(path.read_bytes(), path, sheet="about"))
+        else:
+            about = json.loads(read_bytes(beside, MEGABYTE))["notes"][0] if beside.is_file() else {}
+        named = zip(head[1:], values, strict=True)
+        columns = {override_key(name): ("time", column, {"long_name": name}) for name, column in named}
+        return Dataset(columns, {"time": times}, dict(about))
+    except (ValueError, TypeError, LookupError) as problem:
+        expected = f"a first column of times and numbers under names, as save() writes them ({problem})"
+        raise InvalidValue("the table", path.name, expected, where="load") from None
 
 
 def to_table(result: xr.Dataset) -> pd.DataFrame:

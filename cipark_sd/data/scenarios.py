@@ -21,7 +21,7 @@ from cipark_sd.base.errors import (
 from cipark_sd.base.inputs import read_toml
 from cipark_sd.base.naming import override_key, split_key, split_name
 from cipark_sd.base.section import Section
-from cipark_sd.model.expr import Call, Const, Grid, Interpolation, Table, references
+from cipark_sd.model.expr import Call, Const, Grid, Interpolation, Table, flow_terms, references, walk
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.named import is_number
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, expressions, kind
@@ -76,7 +76,13 @@ def _as_override(value: object, *, name: str, where: str) -> Override:
     def wrong(quantity: str, value: object, expected: str) -> InvalidValue:
         return InvalidValue(f"{quantity} of {name!r}", value, expected, where=where)
 
+    value = _in_hand(value)
     match value:
+        case _ if hasattr(value, "ppf"):
+            way = (
+                "a number: cp.sensitivity and priors= take a distribution, cp.ensemble its draws, such as law.rvs(500)"
+            )
+            raise wrong("the value", "a distribution", way)
         case Table() | TimeSeries():
             return replace(value, interpolation=_interpolation(value.interpolation, name, where))
         case Mapping():
@@ -92,6 +98,18 @@ def _as_override(value: object, *, name: str, where: str) -> Override:
             return _number(float(value) if not isinstance(value, bool) else value, wrong)
         case _:
             raise wrong("the value", value, "a number, a list, a table or a time series")
+
+
+def _in_hand(value: Any) -> Any:
+    """Courses and arrays of pandas, xarray and NumPy, and mappings of times to values, in plain numbers."""
+    if isinstance(value, Mapping) and value and not any(isinstance(key, str) for key in value):
+        times, values = ([getattr(x, "item", lambda x=x: x)() for x in part] for part in (value, value.values()))
+        return {"times": times, "values": values}
+    if getattr(value, "dims", None) == ("time",):
+        return {"times": value["time"].values.tolist(), "values": value.values.tolist()}
+    if hasattr(value, "index") and hasattr(value, "to_numpy"):
+        return {"times": value.index.tolist(), "values": value.tolist()}
+    return getattr(value, "values", value).tolist() if hasattr(value, "__array__") else value
 
 
 def _number(item: object, wrong: _Wrong) -> float:
@@ -139,7 +157,8 @@ class Scenario:
     """Overrides by name and, optionally, another time span.
 
     A constant is set for the run, a stock gets that initial value, a lookup that table; a :class:`TimeSeries` replaces
-    any variable but a stock over time, and a number stands at all times for the data of a data variable.
+    a variable over time, and sets a stock at its times, which are saved ones; a number stands at all times for the data
+    of a data variable. What delays hold is kept when a stock is set.
     ``Name[element]`` sets one element. The empty scenario is neutral to ``|``.
 
     >>> cold = Scenario("cold", {"Room Temperature": 5})
@@ -151,7 +170,8 @@ class Scenario:
     name : str
         For figures and results.
     overrides : mapping of str to number, sequence, Table or TimeSeries
-        Any spelling of a name; stored canonically.
+        Any spelling of a name; stored canonically. A pandas.Series, a DataArray over time and ``{time: value}`` are
+        a TimeSeries.
     initial_time, final_time, time_step, saveper : float, optional
         Replace the file's own.
     """
@@ -355,6 +375,15 @@ def _data_equation(model: Model, name: str) -> str:
     return ""
 
 
+def _belt(model: Model, stock: Stock) -> str:
+    """The label of a flow out of a stock that is a delay of what entered, as of a conveyor; empty where none is."""
+    flows = (flow for piece in stock.pieces for flow in flow_terms(piece.flow) or ())
+    leaving = [flow for sign, ref in flows if sign < 0 and (flow := model.by_name.get(ref.name))]
+    delays = ("delay_fixed", "conveyor_delay", "conveyor: slats")
+    parts = ((flow, part) for flow in leaving for expr in expressions(flow) for part in walk(expr))
+    return next((flow.label for flow, part in parts if isinstance(part, Call) and part.function in delays), "")
+
+
 def _check_kind(model: Model, variable: Variable, value: Override, where: str) -> None:
     if isinstance(variable, Series) and (reader := _data_equation(model, variable.name)):
         reason = f"{variable.label!r} cannot be set: the data equation of {reader!r} is computed when the model is read"
@@ -362,12 +391,17 @@ def _check_kind(model: Model, variable: Variable, value: Override, where: str) -
     match variable, value:
         case (Lookup(), Table()) | (Stock() | Constant(), float() | tuple()):
             return
+        case (Stock(), TimeSeries()):
+            if belt := _belt(model, variable):
+                reason = f"what lies in {variable.label!r} leaves it by the delay of {belt!r}, in its order"
+                raise UnusableInput(f"{reason}, and is not set; set what enters it", where=where)
+            return
         case (Constant() | Auxiliary() | Series(), TimeSeries()):
             return
         case (Lookup(), _):
             expected = "a table {x = […], y = […]}"
         case (Stock(), _):
-            expected = "an initial value"
+            expected = "an initial value, or what it is set to at times, {times = […], values = […]}"
         case (Constant(), _):
             expected = "a number, a list of numbers or a time series {times = […], values = […]}"
         case (Series(), _):

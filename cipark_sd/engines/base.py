@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.base.errors import CiparkError, one_of
 from cipark_sd.base.naming import flat_name
-from cipark_sd.base.timegrid import TimeGrid
+from cipark_sd.base.timegrid import SLACK, TimeGrid, saved_indices
 from cipark_sd.compiler.adjoint import Adjoint
 from cipark_sd.compiler.primitives import look_up
 from cipark_sd.compiler.program import SeriesInput
@@ -67,8 +67,8 @@ class Inputs:
         return np.array([self.grid.step, self.grid.times[0], self.final_time, self.grid.saveper], dtype=float)
 
 
-#: How often a method computes the slopes of a step.
-SLOPES = {"euler": 1, "rk2": 2, "rk4": 4}
+#: How often a method computes the slopes of a step; of ``gear``, whose steps are its own, a guess.
+SLOPES = {"euler": 1, "rk2": 2, "rk4": 4, "gear": 4}
 
 
 def fixed_method(method: Method) -> str:
@@ -82,9 +82,9 @@ def stage_times(grid: TimeGrid, method: Method) -> Values:
     Returns
     -------
     Values, (n_stage_times,)
-        In units of time: n_steps + 1 of them for Euler's method, else 2 n_steps + 1.
+        In units of time: n_steps + 1 of them for Euler's method and gear, else 2 n_steps + 1.
     """
-    if fixed_method(method) == "euler":
+    if fixed_method(method) in ("euler", "gear"):
         return grid.times
     times = np.empty(2 * len(grid.times) - 1)
     times[::2] = grid.times
@@ -113,6 +113,33 @@ def sample(entry: SeriesInput, table: Table, times: Values) -> Values:
         return np.where(x[place] == times, y[place], MISSING)
     held = "interpolate" if entry.interpolation == "extrapolate" else entry.interpolation
     return look_up(Table(table.x, table.y, held), times)
+
+
+def put_at(grid: TimeGrid, course: TimeSeries, n_stages: int, *, where: str) -> Values:
+    """What takes a stock's place, at the beginning of the step that ends there; elsewhere missing.
+
+    Parameters
+    ----------
+    course : TimeSeries
+        Its times are saved ones; that at the beginning of the run is the stock's initial value, and those after its end
+        count for nothing.
+    n_stages : int
+        Of the whole run, as :func:`stage_times` has them.
+
+    Returns
+    -------
+    Values, (n_stages,)
+
+    Raises
+    ------
+    OffGrid
+    """
+    values = np.full(n_stages, MISSING)
+    inside = np.array(course.times) <= grid.times[-1] + SLACK * grid.step
+    places = np.flatnonzero(grid.saved)[saved_indices(grid, np.array(course.times)[inside], where=where)]
+    per_step = 2 if n_stages > len(grid.times) else 1
+    values[per_step * (places[places > 0] - 1)] = np.array(course.values)[inside][places > 0]
+    return values
 
 
 #: From outputs ``(n_places, m)`` of some runs, and the numbers ``(m,)`` of these runs among all, to the weights of the
@@ -230,13 +257,15 @@ def settings(model: Model, resolved: Resolved) -> Settings:
     series: dict[str, TimeSeries | tuple[TimeSeries, ...]] = {}
 
     def put(variable: Variable, name: str, value: float | Table | TimeSeries) -> None:
-        for kind in (numbers, initials, tables, series):
+        for kind in (numbers, tables, series, *(() if isinstance(value, TimeSeries) else (initials,))):
             kind.pop(name, None)
         match value:
             case Table():
                 tables[name] = value
             case TimeSeries():
                 series[name] = value
+                if isinstance(variable, Stock) and value.times[0] <= resolved.initial_time:
+                    initials[name] = value.values[0]
             case _:
                 (initials if isinstance(variable, Stock) else numbers)[name] = value
 

@@ -13,8 +13,9 @@ from cipark_sd.base.console import echo
 from cipark_sd.base.errors import InvalidValue, MissingData
 from cipark_sd.compiler.adjoint import Adjoint
 from cipark_sd.compiler.graph import stages
-from cipark_sd.compiler.lower import Orders
+from cipark_sd.compiler.lower import PUT, Orders
 from cipark_sd.compiler.program import Program
+from cipark_sd.engines import implicit
 from cipark_sd.engines.base import (
     SLOPES,
     Inputs,
@@ -24,6 +25,7 @@ from cipark_sd.engines.base import (
     back_inputs,
     fixed_method,
     part,
+    put_at,
     sample,
     stage_times,
     start_name,
@@ -52,10 +54,16 @@ class CompiledEngine(ABC):
     def execute(self, program: Program, inputs: Inputs) -> Values:
         """The outputs of a program, (n_outputs, n_saved, n_runs)."""
 
+    def outputs(self, program: Program, inputs: Inputs) -> Values:
+        """As :meth:`execute`, by implicit steps where the method asks for them."""
+        if program.method == "gear":
+            return implicit.outputs(self.execute, program, inputs)
+        return self.execute(program, inputs)
+
     def at(self, program: Program, inputs: Inputs, places: NDArray[np.intp]) -> Values:
         """Some outputs (n_places, n_runs): places count those of the first saved instant, then of the second."""
         n_outputs = len(program.outputs)
-        return self.execute(program, inputs)[places % n_outputs, places // n_outputs]
+        return self.outputs(program, inputs)[places % n_outputs, places // n_outputs]
 
     def execute_back(self, way: Adjoint, inputs: Inputs, places: NDArray[np.intp], weigh: Weigh) -> Values:
         """The derivatives by the parameters of a program, (n_parameters, n_runs).
@@ -73,7 +81,7 @@ class CompiledEngine(ABC):
 
     def run(self, plan: RunPlan, settings: Settings, runs: NDArray[np.uint64]) -> Values:
         """See :class:`cipark_sd.engines.registry.Engine`."""
-        return _in_groups(plan, settings, runs, lambda program, inputs, members: self.execute(program, inputs))
+        return _in_groups(plan, settings, runs, lambda program, inputs, members: self.outputs(program, inputs))
 
     def run_back(
         self,
@@ -147,15 +155,19 @@ def inputs_for(plan: RunPlan, program: Program, settings: Settings, runs: NDArra
     series: list[Values] = []
     missing: list[str] = []
     for entry in program.series:
-        override = settings.series.get(entry.name)
-        if isinstance(override, tuple):
-            series.append(np.stack([sample(entry, Table(s.times, s.values), times) for s in override], axis=1))
+        override = settings.series.get(entry.name.removesuffix(PUT))
+        if override is None:
+            if entry.table is None:
+                missing.append(flat_model(plan.model).by_name[entry.name].label)
+            else:
+                series.append(sample(entry, entry.table, times))
             continue
-        table = Table(override.times, override.values) if override is not None else entry.table
-        if table is None:
-            missing.append(flat_model(plan.model).by_name[entry.name].label)
-            continue
-        series.append(sample(entry, table, times))
+        courses = override if isinstance(override, tuple) else (override,)
+        if entry.name.endswith(PUT):
+            sampled = [put_at(plan.grid, course, len(times), where=plan.model.name) for course in courses]
+        else:
+            sampled = [sample(entry, Table(course.times, course.values), times) for course in courses]
+        series.append(np.stack(sampled, axis=1) if isinstance(override, tuple) else sampled[0])
     if missing:
         with lines_of(plan.model):
             raise MissingData(plan.model.name, missing)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cipark_sd.compiler.primitives import MEANING, look_up, uniform_random
 from cipark_sd.compiler.program import CONSTANT, PER_RUN, Program, reached
 from cipark_sd.engines.base import Inputs, Values, fixed_method, stage_times
-from cipark_sd.model.expr import Table
+from cipark_sd.model.expr import MISSING, Table
 
 
 def start_values(program: Program, inputs: Inputs, nodes: Sequence[int]) -> list[Values]:
@@ -147,6 +147,7 @@ class Evaluation:
         first = self.rates()
         following = [self.full(c.following) for c in program.cells]
         entering = [tuple(self.full(node) for node in p.taken_in) for p in program.pipes]
+        puts = [None if s.put is None else self.full(s.put) for s in program.states]
         start = self.states
         match self.method:
             case "euler":
@@ -160,9 +161,12 @@ class Evaluation:
                 fourth = self.rates_at(start, third, dt, 1)
                 slopes = zip(start, first, second, third, fourth, strict=True)
                 moved = [y + (((a + b * 2.0) + c * 2.0) + d) * (dt / 6) for y, a, b, c, d in slopes]
-        self.states = [
+        moved = [
             np.where(before < 0, y, MEANING["max"](y, np.array(0.0))) if s.non_negative else y
             for y, before, s in zip(moved, start, program.states, strict=True)
+        ]
+        self.states = [
+            y if put is None else np.where(put == MISSING, y, put) for y, put in zip(moved, puts, strict=True)
         ]
         self.cells = following
         for pipe, ring, (values, *after) in zip(program.pipes, self.rings, entering, strict=True):

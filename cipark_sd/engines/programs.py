@@ -9,7 +9,7 @@ from typing import TypeVar
 from cipark_sd.compiler.adjoint import Adjoint, adjoint
 from cipark_sd.compiler.functions.data import asks_for_data, with_data_between
 from cipark_sd.compiler.limits import with_limits
-from cipark_sd.compiler.lower import Orders, lower
+from cipark_sd.compiler.lower import PUT, Orders, lower
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.program import Program
 from cipark_sd.compiler.unroll import unroll
@@ -90,10 +90,17 @@ def changed(flat: FlatModel, shape: Settings) -> FlatModel:
     for variable in flat.variables:
         name = variable.name
         match variable:
-            case Stock(pieces=(stock,)) if name in shape.initials:
-                start = start_name(name)
-                variables.append(replace(variable, pieces=(replace(stock, initial=Ref(start)),)))
-                variables.append(Constant(name=start, label=f"initial {variable.label}", pieces=(Piece(Const(0.0)),)))
+            case Stock(pieces=(stock,)):
+                if name in shape.initials:
+                    start = start_name(name)
+                    variable = replace(variable, pieces=(replace(stock, initial=Ref(start)),))
+                    label = f"initial {variable.label}"
+                    variables.append(Constant(name=start, label=label, pieces=(Piece(Const(0.0)),)))
+                if name in shape.series:
+                    variables.append(
+                        Series(name=name + PUT, label=name, pieces=(ExternalPiece(None),), interpolation="raw")
+                    )
+                variables.append(variable)
             case Lookup() if name in shape.tables:
                 variables.append(replace(variable, pieces=(TablePiece(shape.tables[name]),)))
             case _ if name in shape.series:

@@ -19,7 +19,7 @@ from cipark_sd.execution.shared import MadeOnce
 from cipark_sd.model.expr import Expr, flow_terms
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind, names_in
 
-Method = Literal["euler", "rk4", "rk4_auto", "rk2", "rk2_auto"]
+Method = Literal["euler", "rk4", "rk4_auto", "rk2", "rk2_auto", "gear"]
 Format = Literal["vensim", "xmile"]
 
 #: Elements of one variable, and of all. Each costs the first run some 0.14 ms and 6 kB: 400,000 take 56 s and 2.4 GB.

@@ -345,7 +345,8 @@ def drawn(model: Model, columns: Mapping[str, NDArray[np.float64]], base: Settin
     for name, array in columns.items():
         try:
             for flat, values, is_stock in elements_drawn(model, name, array, n_runs):
-                series.pop(flat, None)
+                if not is_stock:
+                    series.pop(flat, None)
                 (initials if is_stock else numbers)[flat] = values
         except CiparkError as problem:
             problems.append(problem)

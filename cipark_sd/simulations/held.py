@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
-import numpy as np
-
 from cipark_sd.base.errors import UnusableInput
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
@@ -36,25 +34,9 @@ def scenario_of(model: Model, scenario: Any, **span: Any) -> Scenario:
         DataFrame are courses over its index.
     span : times of the run
     """
-    by_name = scenario if isinstance(scenario, Mapping) or not hasattr(scenario, "items") else dict(scenario.items())
-    if isinstance(by_name, Mapping):
-        by_name = {name: _value(value) for name, value in by_name.items()}
-    chosen: ScenarioLike = by_name
+    named = isinstance(scenario, Mapping) or not hasattr(scenario, "items")
+    chosen: ScenarioLike = scenario if named else dict(scenario.items())
     return as_scenario(chosen, model) | Scenario("", span)
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, Mapping) and value and not any(isinstance(key, str) for key in value):
-        return {"times": _plain(list(value)), "values": _plain(list(value.values()))}
-    if getattr(value, "dims", None) == ("time",):
-        return {"times": _plain(value["time"].values), "values": _plain(value.values)}
-    if hasattr(value, "index") and hasattr(value, "to_numpy"):
-        return {"times": _plain(value.index), "values": _plain(value)}
-    return np.asarray(value).tolist() if hasattr(value, "__array__") else value
-
-
-def _plain(values: Any) -> Any:
-    return np.asarray(values).tolist()
 
 
 def table_of(data: Any, *, where: str) -> Any:

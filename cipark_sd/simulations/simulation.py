@@ -1,9 +1,10 @@
 """One run: ``simulate(model, scenario) -> xarray.Dataset``, or step by step with constants that change on the way.
 
-The second is for games, and for models that are coupled. A change is a course of the constant, held from that time on,
-and the run is made again from its beginning. So it has the bits of one run, whatever delays and pipes the model has,
-and all that was set is one scenario. A step of Runge-Kutta's ends at the time at which the next one begins: there a
-change begins in the middle of the next step, since nothing before it is to move.
+The second is for games, filters, and models that are coupled. A change is a course of the constant, held from that time
+on, or a stock's value at that time, and the run is made again from its beginning. So it has the bits of one run,
+whatever delays and pipes the model has, and all that was set is one scenario. A step of Runge-Kutta's ends at the time
+at which the next one begins: there a change of a constant begins in the middle of the next step, since nothing before
+it is to move.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, answ
 from cipark_sd.base.naming import base_name, split_key
 from cipark_sd.base.timegrid import saved_indices
 from cipark_sd.data.described import Described, arranged, run_attributes
-from cipark_sd.data.scenarios import Scenario, TimeSeries
+from cipark_sd.data.scenarios import Override, Scenario, TimeSeries
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.plan import Columns, accumulating, has_missing, missing_as_nan, plan, without_taken_in
 from cipark_sd.engines.registry import choose
@@ -310,8 +311,8 @@ class Running:
         base = self.model.key(base_name(self.model.protected(name)))
         if base not in self.model.by_name:
             raise UnknownName(name, self.model.names, where=self.model.name)
-        course = self._course_of(name)
-        if course is not None and course.times[-1] > self.time:
+        course = self._set(name)
+        if isinstance(course, TimeSeries) and course.times[-1] > self.time:
             return course.values[-1]
         now = simulate(
             self.model, self.scenario, save=[base], times=[self.time], engine=self._engine, method=self._method
@@ -320,53 +321,58 @@ class Running:
         return present if present.dims else float(present)
 
     def __setitem__(self, name: str, value: float | Sequence[float]) -> None:
-        """Set a constant from the present time on; at the initial time whatever a scenario can set.
+        """Set a constant from the present time on, or a stock now; at the initial time whatever a scenario can set.
+
+        A stock goes on from there; what delays and smooths hold is kept as it is. A conveyor is not set.
 
         Raises
         ------
         UnknownName, InvalidValue, UnusableInput
         """
         if self._place == 0:
-            # as one scenario that is given at the beginning; it has to be one that can be run
+            # as one scenario that is given at the beginning
             scenario = self.scenario | scenario_of(self.model, {name: value})
-            plan(self.model, scenario, save=(), times=None, method=None)
-            self.scenario = scenario
-            return
-        labels = self._elements(name)
-        numbers = np.broadcast_to(np.asarray(value, dtype=float), (len(labels),)).tolist()
-        courses = {label: self._changed(label, number) for label, number in zip(labels, numbers, strict=True)}
-        self.scenario = self.scenario | Scenario("", courses)
+        else:
+            labels = self._elements(name)
+            numbers = np.broadcast_to(np.asarray(value, dtype=float), (len(labels),)).tolist()
+            courses = {label: self._changed(label, number) for label, number in zip(labels, numbers, strict=True)}
+            scenario = self.scenario | Scenario("", courses)
+        # it has to be one that can be run
+        plan(self.model, scenario, save=(), times=None, method=None)
+        self.scenario = scenario
 
     def __repr__(self) -> str:
         settings = ", ".join(self.scenario.overrides) or "nothing set"
         return f"<Running {self.model.name}: at {self.time:g}, until {self.times[-1]:g}; {settings}>"
 
     def _elements(self, name: str) -> tuple[str, ...]:
-        """The labels of a constant's elements that a name is for."""
+        """The labels of the elements of a constant or a stock that a name is for."""
         base, elements = split_key(self.model.key(name))
         variable = self.model.by_name.get(base)
         if variable is None:
             raise UnknownName(name, [constant.label for constant in self.model.constants], where=self.model.name)
-        if not isinstance(variable, Constant):
-            state = "a state of the run, which follows from what came before"
-            role = state if isinstance(variable, Stock) else kind(variable)
+        if not isinstance(variable, Constant | Stock):
             such = ", ".join(repr(constant.label) for constant in self.model.constants[:3])
-            reason = f"{variable.label!r} is {role}; on the way constants can be set, such as {such}"
+            reason = (
+                f"{variable.label!r} is {kind(variable)}; on the way constants and stocks can be set, such as {such}"
+            )
             raise UnusableInput(reason, where=self.model.name)
         return (name,) if elements or not variable.dims else self.model.labels(variable)
 
     def _changed(self, label: str, number: float) -> TimeSeries:
-        """The course of a constant that has this value from now on."""
+        """The course of a constant that has this value from now on, or of a stock that is set to it now."""
         if not np.isfinite(number):
             raise InvalidValue(f"the value of {label!r}", number, "a finite number", where=self.model.name)
-        course, begin = self._course_of(label), self.time if self._euler else self.time + self._grid.step / 2
-        if course is not None:
-            earlier = [(time, old) for time, old in zip(course.times, course.values, strict=True) if time < begin]
+        old, stock = self._set(label), isinstance(self.model.by_name[base_name(self.model.key(label))], Stock)
+        begin = self.time if self._euler or stock else self.time + self._grid.step / 2
+        if isinstance(old, TimeSeries):
+            earlier = [(time, value) for time, value in zip(old.times, old.values, strict=True) if time < begin]
+        elif stock:
+            earlier = [(self.times[0], old)] if isinstance(old, float) else []
         else:
             earlier = [(self.times[0], float(self[label]))]
         times, values = zip(*earlier, (begin, number), strict=True)
         return TimeSeries(times, values, "hold_backward")
 
-    def _course_of(self, label: str) -> TimeSeries | None:
-        course = self.scenario.overrides.get(self.model.key(label))
-        return course if isinstance(course, TimeSeries) else None
+    def _set(self, label: str) -> Override | None:
+        return self.scenario.overrides.get(self.model.key(label))

@@ -30,6 +30,7 @@ def test_a_course_is_a_time_series(value: Any) -> None:
     expected = cp.simulate("core", {"Start Time": COURSE}, save=["Residents"])
     assert cp.simulate("core", {"Start Time": value}, save=["Residents"]).identical(expected)
     assert cp.start("core", {"Start Time": value}).scenario == cp.Scenario("", {"Start Time": COURSE})
+    assert cp.Scenario("", {"Start Time": value}) == cp.Scenario("", {"Start Time": COURSE})
     table = cp.simulate("core", pd.DataFrame({"Start Time": VALUES}, TIMES), save=["Residents"])
     assert table.identical(expected)
 
@@ -52,6 +53,11 @@ def test_a_course_that_is_none_is_one_sentence() -> None:
         cp.simulate("core", {"Start Time": pd.Series([1.0, np.nan], TIMES)})  # type: ignore[dict-item]
     with pytest.raises(InvalidValue, match="of 'Start Time' is"):
         cp.simulate("core", {"Start Time": pd.Series(VALUES, pd.to_datetime(["2012-01-01", "2016-01-01"]))})  # type: ignore[dict-item]
+
+
+def test_a_distribution_is_no_value_of_one_run() -> None:
+    with pytest.raises(InvalidValue, match=r"'Start Time' is 'a distribution'.*cp.ensemble its draws"):
+        cp.Scenario("", {"Start Time": stats.norm(2, 0.2)})  # type: ignore[dict-item]
 
 
 def test_the_times_of_a_run_are_keywords() -> None:

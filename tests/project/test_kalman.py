@@ -11,7 +11,6 @@ import pytest
 from places import ROOT
 
 import cipark_sd as cp
-from cipark_sd.base.errors import UnusableInput
 
 LINEAR = """
 Young = INTEG(1 - Leaving * Young, 10) ~~|
@@ -64,9 +63,10 @@ def test_it_is_the_exact_filter_of_a_linear_model(kalman: Any, write_mdl: Callab
     assert abs(made.mean[-1, 0] - exact(first.mean(axis=0), np.zeros((2, 2)))[0][-1, 0]) > 0.01
 
 
-def test_a_state_that_it_cannot_carry_is_refused(kalman: Any, write_mdl: Callable[..., Path]) -> None:
-    model = cp.read_model(write_mdl(LINEAR + "Felt = SMOOTH(Old, 3) ~~|\n", step=STEP, name="felt.mdl"))
-    with pytest.raises(UnusableInput, match="'Felt' remembers by smooth"):
-        kalman.filtered(model, {"Young": np.ones(3), "Old": np.ones(3)}, {"Old": SEEN}, SD)
-    with pytest.raises(UnusableInput, match="each stock: Young, Old"):
-        kalman.filtered(cp.read_model(write_mdl(LINEAR, step=STEP)), {"Old": np.ones(3)}, {"Old": SEEN}, SD)
+def test_what_a_delay_holds_runs_on(kalman: Any, write_mdl: Callable[..., Path]) -> None:
+    model = cp.read_model(write_mdl(LINEAR + "Felt = DELAY3(Old, 3) ~~|\n", step=STEP, name="felt.mdl"))
+    first = {"Young": np.array([9.0, 10.0, 12.0]), "Old": np.array([18.0, 20.0, 25.0])}
+    seen = {"Old": SEEN}
+    made = kalman.filtered(model, first, seen, SD)
+    bare = kalman.filtered(cp.read_model(write_mdl(LINEAR, step=STEP)), first, seen, SD)
+    np.testing.assert_array_equal(made.mean, bare.mean)

@@ -96,9 +96,13 @@ class Memory(ABC):
     def refused(self, variable: str, feature: str, alternative: str) -> CiparkError:
         """The error of something that a variable's equation has and that is not computed."""
 
-    def state(self, key: object, label: str, initial: Later, rate: Later, *, non_negative: bool = False) -> Term:
+    def state(
+        self, key: object, label: str, initial: Later, rate: Later, non_negative: bool = False, put: Later | None = None
+    ) -> Term:
         """The node of a state."""
-        return self.states.node(key, lambda: State(label, initial().node, rate().node, non_negative))
+        return self.states.node(
+            key, lambda: State(label, initial().node, rate().node, non_negative, put().node if put else None)
+        )
 
     def state_node(self, key: object) -> Term:
         """The node of a state that exists."""

@@ -7,11 +7,13 @@ through a workspace; short ones are inlined into one loop and optimised as a who
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from cipark_sd.base.errors import UnsupportedFeature
 from cipark_sd.compiler.primitives import RECIPES
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.native.elementary import LANES, Register, definition
 from cipark_sd.engines.native.ir import ARGUMENTS, Body, Slots, arguments_of, declarations, is_source
+from cipark_sd.model.expr import MISSING
 
 #: Operations in one function of a long program.
 PIECE = 100
@@ -71,6 +73,8 @@ class _Module:
     def __init__(
         self, program: Program, lanes: int, library: Mapping[str, str], skips: bool, fused: bool, in_parts: bool
     ) -> None:
+        if program.method == "gear":
+            raise UnsupportedFeature("gear", variable="the method", where=program.name, alternative="take rk4 or euler")
         self.program, self.lanes, self.library = program, lanes, library
         self.fused, self.in_parts = fused, in_parts
         # one lane is always of one mind; powers in plenty share what they have in common where none is skipped
@@ -131,7 +135,7 @@ class _Module:
     def _crossing(self, pieces: Sequence[list[int]]) -> set[int]:
         """Nodes that another function reads than the one that computes them."""
         program = self.program
-        nodes = {s.initial for s in program.states} | {s.rate for s in program.states}
+        nodes = {node for s in program.states for node in (s.initial, *s.read)}
         nodes |= {c.initial for c in program.cells} | {c.following for c in program.cells}
         nodes |= {node for p in program.pipes for node in p.taken_in} | {node for _, node in program.outputs}
         for piece in pieces:
@@ -231,9 +235,14 @@ class _Module:
         return dt if share == 1.0 else dt * share
 
     def _set_state(self, body: Body, i: int, value: Register, before: Register | None = None) -> None:
-        """A state moves; what ``before`` was not below zero does not fall below zero by a rounding."""
+        """A state moves; at the end of a step, which is told ``before``, what was not below zero does not fall below it
+        by a rounding, and what is put takes its place."""
         if before is not None and self.program.states[i].non_negative:
             value = body.choose(before < 0.0, value, body.extreme("ogt", value, 0.0))
+        put = self.program.states[i].put
+        if before is not None and put is not None:
+            there = body.use(put) if self.method == "euler" else body.load("%ws", self.slots.named("put", i))
+            value = body.choose(body.equal(there, MISSING), value, there)
         body.store(value, "%ws", self.slots.states + i)
 
     def _cells(self, body: Body, members: range) -> None:
@@ -279,6 +288,8 @@ class _Module:
             level, slope = body.load("%ws", slots.states + i), body.use(self.program.states[i].rate)
             body.store(level, "%ws", slots.named("level", i))
             body.store(slope, "%ws", slots.named("slope", i))
+            if (put := self.program.states[i].put) is not None:
+                body.store(body.use(put), "%ws", slots.named("put", i))
             self._set_state(body, i, level + slope * dt)
 
     def _middle(self, body: Body, members: range, share: float) -> None:

@@ -56,6 +56,8 @@ class ReferenceEngine:
         _check_orders(plan.model, settings)
         if settings.reductions:
             raise _refused(plan.model, "a reduction", "save the variables and reduce them afterwards")
+        if any(stock.name in settings.series for stock in flat_model(plan.model).stocks):
+            raise _refused(plan.model, "a stock that is set on the way", 'take the engine "native" or "numpy"')
         single = [part(settings, np.array([run])) for run in range(len(runs))]
         return np.stack([_run_alone(plan, _scalars(alone)) for alone in single], axis=2)
 

@@ -175,6 +175,9 @@ def to_mdl(model: Model) -> str:
         For everything that Vensim cannot say, all at once, with the way round each.
     """
     ready = in_vensim_terms(model)
+    if model.time.method not in _METHODS:
+        feature, way = f"the integration method {model.time.method}", "choose Euler, RK2 or RK4"
+        raise UnsupportedFeature(feature, variable="the run", where=model.name, alternative=way)
     parts = ["{UTF-8}\n", *(_dimension(dimension, ready) for dimension in ready.dimensions)]
     group = ""
     for variable in _by_group(ready.variables):

@@ -32,7 +32,7 @@ NAMESPACE = "http://docs.oasis-open.org/xmile/ns/XMILE/v1.0"
 ISEE = "http://iseesystems.com/XMILE"
 #: XML 1.0, production 2.
 _NO_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_METHODS: Mapping[Method, str] = {"euler": "Euler", "rk2": "RK2", "rk4": "RK4"}
+_METHODS: Mapping[Method, str] = {"euler": "Euler", "rk2": "RK2", "rk4": "RK4", "gear": "Gear"}
 
 
 class ConversionWarning(UserWarning):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.naming import flat_name
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.programs import flat_model
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Operator, Ref, Table, flow_terms, walk
 from cipark_sd.model.model import Model
@@ -24,6 +25,7 @@ from cipark_sd.model.variables import Stock, StockPiece, expressions
 from cipark_sd.verify.checks.evaluate import BASE, NoValue, Reading, compared, evaluate, interpolated, named_table
 from cipark_sd.verify.checks.file import Check, Conservation, Halving
 from cipark_sd.verify.checks.outcome import Finding
+from cipark_sd.verify.checks.settling import STIFF, fastest_state
 
 #: Round-off that a stock may be below zero, as a share of its largest size in the run or of 1 if that is smaller: an
 #: outflow that empties a stock leaves some units in the last place, 1e-16 each, over thousands of steps.
@@ -220,6 +222,18 @@ def halved(model: Model, coarse: xr.Dataset, fine: xr.Dataset, limits: Halving) 
         remark = f"differs by {share[worst]:.3%}, limit {limits.tolerance:.3%}"
         claim = f"{label} at the step = {label} at half of it"
         yield Finding(claim, passed, float(times[worst[0]]), float(values[0][worst]), float(values[1][worst]), remark)
+
+
+def too_coarse(model: Model) -> Iterator[Finding]:
+    """That a state of the base run settles faster than the step can follow, and whether the model is stiff."""
+    fastest, resolved = fastest_state(model), resolve(model, Scenario())
+    if fastest is None or resolved.time_step < 2 * fastest[1]:
+        return
+    label, settles, time = fastest
+    stiff = (resolved.final_time - resolved.initial_time) / settles > STIFF
+    way = "the model is stiff: take --method gear" if stiff else f"take a step below {2 * settles:.2g}"
+    remark = f"{label} settles in {settles:.2g}; {way}"
+    yield Finding("the step is short enough to be stable", False, time, resolved.time_step, 2 * settles, remark)
 
 
 def tested(model: Model, check: Check, runs: Mapping[str, xr.Dataset]) -> Iterator[Finding]:

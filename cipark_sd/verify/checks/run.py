@@ -21,6 +21,7 @@ from cipark_sd.verify.checks.course import (
     negative_stocks,
     not_finite,
     tested,
+    too_coarse,
     unaccounted,
     with_accounts,
 )
@@ -315,6 +316,8 @@ def _course_outcomes(
                 apart = list(halved(model, coarse, fine, builtin.halving))
             case pair:
                 apart = [_stopped(result) for result in pair if isinstance(result, RunFailed)]
+        if not all(finding.passed for finding in apart):
+            apart += too_coarse(model)
         yield outcome("time-step", "Half the time step changes little", apart)
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import traceback
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
 from cipark_sd.data.described import save as save_content
 from cipark_sd.data.results import load, read_netcdf, save, to_table, write_netcdf
 from cipark_sd.data.scenarios import Scenario
@@ -62,6 +63,42 @@ def test_a_result_comes_back_from_netcdf_as_it_was(model: Model, tmp_path: Path)
     run = simulate(model)
     save(run, tmp_path / "run.nc")
     xr.testing.assert_identical(load(tmp_path / "run.nc"), run)
+
+
+def test_a_table_comes_back_as_the_table_that_it_was(model: Model, tmp_path: Path) -> None:
+    run = simulate(model)
+    run["births"][0] = np.nan
+    save(run, tmp_path / "run.csv")
+    back = load(tmp_path / "run.csv")
+    pd.testing.assert_frame_equal(to_table(back), to_table(run), check_exact=True)
+    assert back.attrs == run.attrs
+    np.testing.assert_array_equal(back.cp["births[East]"], run.cp["births[East]"])
+    save(run, tmp_path / "run.xlsx")
+    book = load(tmp_path / "run.xlsx")
+    # openpyxl writes 16 digits of a number
+    pd.testing.assert_frame_equal(to_table(book), to_table(run), rtol=1e-15)
+    assert book.attrs == {key: str(value) for key, value in run.attrs.items()}
+    (tmp_path / "run.csv-metadata.json").unlink()
+    pd.testing.assert_frame_equal(to_table(load(tmp_path / "run.csv")), to_table(run))
+    for name, content in (("a.csv", "time,b\n1,x\n"), ("b.csv", ""), ("c.csv", "time,b\n1,2\n")):
+        (tmp_path / name).write_text(content)
+        (tmp_path / "c.csv-metadata.json").write_text("[]")
+        with pytest.raises(InvalidValue, match=f"the table is '{name}'"):
+            load(tmp_path / name)
+    with pytest.raises(UnusableInput, match="load_fit"):
+        load(tmp_path)
+
+
+def test_a_name_of_the_file_is_answered_in_a_few_lines(model: Model) -> None:
+    run = simulate(model)
+    with pytest.raises(
+        KeyError, match=r"no variable 'People'; did you mean 'people', or result.cp\['People'\]"
+    ) as caught:
+        run["People"]
+    assert len(traceback.format_exception(caught.value)) < 15
+    with pytest.raises(UnknownName, match="no variable 'peple'; did you mean 'people'"):
+        run.sel(time=0)["peple"]
+    assert run.get("nothing") is None
 
 
 def test_no_variable_of_a_netcdf_file_is_attached_to_its_coordinates_twice(

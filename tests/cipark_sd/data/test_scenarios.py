@@ -119,7 +119,7 @@ Stock = INTEG(flow, 1) ~~| table((0,0), (1,1)) ~~|
         ({"pool": [1, 2, 3]}, "expected 2 numbers"),
         ({"flow": 1}, "'flow' is computed by its equation and cannot be 1; set one of: rate"),
         ({"table": 1}, "the lookup 'table'.*expected a table"),
-        ({"Stock": {"times": [0], "values": [1]}}, "the stock 'Stock'.*expected an initial value"),
+        ({"Stock": Table((0.0, 1.0), (1.0, 2.0))}, "the stock 'Stock'.*expected an initial value, or what it is"),
     ],
 )
 def test_a_scenario_that_does_not_fit_the_model_says_why(

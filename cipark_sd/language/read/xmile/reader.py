@@ -21,7 +21,7 @@ from cipark_sd.model.expr import Const, Expr, Ref, Table
 from cipark_sd.model.model import CONTROL, Dimension, Macro, Method, Model, Origin
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Variable
 
-_METHODS: Mapping[str, Method] = {"euler": "euler", "rk2": "rk2", "rk4": "rk4"}
+_METHODS: Mapping[str, Method] = {"euler": "euler", "rk2": "rk2", "rk4": "rk4", "gear": "gear"}
 
 
 def xmile_synonyms(root: Any, space: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
@@ -45,7 +45,7 @@ def xmile_method(root: Any, space: Mapping[str, str], path: Path) -> Method:
     specs = root.xpath("x:sim_specs", namespaces=space)[0]
     method = _METHODS.get(specs.get("method", "euler").lower().split(",")[0].strip())
     if method is None:
-        raise ModelFileError(path, f"has the integration method {specs.get('method')!r}; known: euler, rk2, rk4")
+        raise ModelFileError(path, f"has the integration method {specs.get('method')!r}; known: euler, rk2, rk4, gear")
     return method
 
 
