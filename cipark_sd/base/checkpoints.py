@@ -129,12 +129,14 @@ def signed_bytes(folder: Path, name: str) -> bytes | None:
     ----------
     name : of the file
     """
+    signed = _signatures_in(folder).get(name)
     try:
-        content = own_bytes(folder, name, RESULT_LIMIT)
+        content = None if signed is None else own_bytes(folder, name, RESULT_LIMIT)
     except OSError:
         return None
-    expected = signed_by_user(SIGNATURES, name, content)
-    recorded = str(_signatures_in(folder).get(name)).encode()
+    if content is None:
+        return None
+    expected, recorded = signed_by_user(SIGNATURES, name, content), str(signed).encode()
     return None if expected is None or not hmac.compare_digest(expected.hex().encode(), recorded) else content
 
 
