@@ -130,11 +130,12 @@ def signed_bytes(folder: Path, name: str) -> bytes | None:
     name : of the file
     """
     try:
+        # of what has no signature nothing is read: it may be a run of gigabytes
+        recorded = str(_signatures_in(folder)[name]).encode()
         content = own_bytes(folder, name, RESULT_LIMIT)
-    except OSError:
+    except (OSError, KeyError):
         return None
     expected = signed_by_user(SIGNATURES, name, content)
-    recorded = str(_signatures_in(folder).get(name)).encode()
     return None if expected is None or not hmac.compare_digest(expected.hex().encode(), recorded) else content
 
 

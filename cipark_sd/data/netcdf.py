@@ -3,11 +3,13 @@
 HDF5 can link to other files, map their arrays (virtual datasets) and keep numbers in files beside: whoever sends a file
 does not choose which files of its reader come in, so what does not stay in the file is refused. And its library, in C,
 never ends on some damaged files and crashes on others; nothing in its process can stop it then. So a child opens the
-file and hands back plain arrays; whatever becomes of the child is an error of the file.
+file and hands back plain arrays; whatever becomes of the child is an error of the file. What this user's own commands
+have written and signed is opened here: a child takes a quarter of a second, several times in each command after a fit.
 """
 
 import errno
 import faulthandler
+import io
 import math
 import os
 import pickle
@@ -15,6 +17,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,7 +66,13 @@ def read_groups(path: Path, *names: str, limit: int = RESULT_LIMIT) -> dict[str,
     OSError
         For a file that is no regular one or no HDF5, is too large or damaged, or takes anything from other files.
     """
+    # what is imported here is nothing that the child needs
+    from cipark_sd.base.checkpoints import signed_bytes
+
     check_readable(path, limit)
+    own = signed_bytes(path.parent, path.name)
+    if own is not None:
+        return {name: Group(*group) for name, group in _groups(io.BytesIO(own), names).items()}
     words = [sys.executable, *CHILD, os.fspath(path), str(min(limit, RESULT_LIMIT)), str(PATIENCE), *names]
     single = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     nothing, env = subprocess.DEVNULL, os.environ | single
@@ -199,11 +208,11 @@ def _reaches_out(file: Any) -> tuple[str, int]:
     return "", size
 
 
-def _groups(path: str, names: list[str]) -> dict[str, tuple[Any, Any]]:
+def _groups(file_or_path: str | io.BytesIO, names: Sequence[str]) -> dict[str, tuple[Any, Any]]:
     """The groups that are asked for and there, and the attributes of the root."""
     import h5netcdf
 
-    with h5netcdf.File(path, "r", decode_vlen_strings=True, phony_dims="access") as file:
+    with h5netcdf.File(file_or_path, "r", decode_vlen_strings=True, phony_dims="access") as file:
         groups: dict[str, tuple[Any, Any]] = {"/": ({}, _attributes(file))}
         for name in names:
             if name == "/" or name in file:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import Popen
 
 import h5py
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import xarray as xr
 
 from cipark_sd.analysis.experiments.draws import read_file
+from cipark_sd.base.checkpoints import sign_files
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.base.inputs import UnreadableFile
 from cipark_sd.base.records import write_record
@@ -201,3 +203,24 @@ def test_draws_that_are_texts_are_refused(tmp_path: Path) -> None:
     xr.Dataset({"a": (("chain", "draw"), np.array([["x", "y"]]))}).to_netcdf(path, engine="h5netcdf", group="posterior")
     with pytest.raises(CiparkError, match="could not convert string to float"):
         read_file(path)
+
+
+def test_what_the_user_has_signed_is_read_here_and_after_a_change_by_a_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = made(tmp_path / "own.nc", None, "posterior")
+    expected = netcdf.read_groups(own, "/posterior", "/convergence")
+    sign_files(tmp_path, own.name)
+    begun = list[object]()
+    monkeypatch.setattr(netcdf, "CHILD", ("-c", "raise SystemExit(2)"))
+    monkeypatch.setattr(netcdf.subprocess, "Popen", lambda *words, **more: begun.append(words) or Popen(*words, **more))
+    found = netcdf.read_groups(own, "/posterior", "/convergence")
+    assert (list(found), begun) == (list(expected), [])
+    for name, group in expected.items():
+        np.testing.assert_equal(found[name].variables, group.variables)
+        np.testing.assert_equal(found[name].attributes, group.attributes)
+    with h5py.File(own, "a") as file:
+        linked(file, tmp_path / "secret.h5")
+    with pytest.raises(UnreadableFile, match="the process that reads it ended before it began"):
+        netcdf.read_groups(own, "/posterior")
+    assert len(begun) == 1

@@ -154,8 +154,7 @@ def test_a_fit_is_played_as_its_report_is(fit: Fit, tmp_path: Path, monkeypatch:
         cp.play(fit, levers=["Duraton"])
 
 
-def test_a_pickled_fit_is_the_same_fit_in_another_process(tmp_path: Path) -> None:
-    fit = cp.read_study("flu_1978").fit(starts=2, posterior=True)
+def test_a_pickled_fit_is_the_same_fit_in_another_process(fit: Fit, tmp_path: Path) -> None:
     # what has run holds places in the memory of this process
     fit.summary()
     kept = tmp_path / "fit.pickle"
@@ -169,17 +168,15 @@ def test_a_pickled_fit_is_the_same_fit_in_another_process(tmp_path: Path) -> Non
     assert pickle.loads(kept.read_bytes()).predict(draws=20).equals(fit.predict(draws=20))
 
 
-def test_a_fit_is_whole_when_another_process_loads_it(tmp_path: Path) -> None:
-    counts = pd.DataFrame({"year": [2016, 2017, 2018, 2019], "firms": [8, 15, 36, 56]})
-    fit = cp.Study(cp.bundled("core.mdl"), counts, {"firms": "Residents"}).fit(starts=2, posterior=True)
+def test_a_fit_is_whole_when_another_process_loads_it(fit: Fit, tmp_path: Path) -> None:
     place = fit.save(tmp_path / "kept")
     script = (
         f"import cipark_sd as cp; fit = cp.load_fit({str(place)!r}); print(fit.summary().to_csv());"
-        f"print(fit.predict(draws=20)['residents'].sum().item()); fit.report({str(tmp_path / 'again')!r})"
+        f"print(fit.predict(draws=20)['infected'].sum().item()); fit.report({str(tmp_path / 'again')!r})"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
-    total = fit.predict(draws=20)["residents"].sum().item()
+    total = fit.predict(draws=20)["infected"].sum().item()
     assert ended.stdout.strip() == f"{fit.summary().to_csv()}\n{total}"
     assert (tmp_path / "again" / "fit.json").read_text() == (place / "fit.json").read_text()
 
