@@ -37,6 +37,7 @@ BUDGETS = {
     "calibration/likelihood": 1275,
     "calibration/new_study": 2350,
     "calibration/noise": 1125,
+    "calibration/power": 700,
     "calibration/report": 2875,
     "calibration/study": 2950,
 }

@@ -22,12 +22,14 @@ from calibration.front.density import Density
 from calibration.front.noise import IN_PYTHON, Noise, with_noise
 from calibration.front.priors import stated
 from calibration.inference.sample.draws import PosteriorDraws, tree
-from calibration.likelihood.posterior import posterior
+from calibration.likelihood.posterior import On, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.new_study.folders import check_free
 from calibration.new_study.guesses import NewStudy
 from calibration.new_study.request import Request
 from calibration.new_study.study import new_study
+from calibration.power.measure import SETS, Power, own_structure, power_of
+from calibration.power.question import QUESTION, PowerQuestion, read_power_question
 from calibration.report.collect import Calibration, fit_findings, values_of
 from calibration.report.figures_posterior import pairs_figure, posterior_figure
 from calibration.report.findings import Findings, estimates, posterior_table, save
@@ -261,6 +263,33 @@ class Fit(Calibration, Acting):
         for path in earlier:
             path.unlink(missing_ok=True)
         return place
+
+    def power(self, question: Path | str | None = None, *, sets: int = SETS, check: int = 0) -> Power:
+        """What these data could have said of constants and rivals, and what further data would.
+
+        Parameters
+        ----------
+        question : path, optional
+            A file such as ``power.toml``: rivals, sizes, further data. By default that beside the study, if there is
+            one.
+        sets, check : int
+            Data sets that each structure makes, and how many of them are sampled in full as well.
+
+        Returns
+        -------
+        Power
+            Its tables are ``rivals``, ``constants`` and ``value``.
+
+        Raises
+        ------
+        UnusableInput
+            Of a fit without draws.
+        """
+        problem, drawn = self.problem, self._drawn().flat
+        path = problem.folder / QUESTION if question is None else Path(question)
+        there = question is not None or path.is_file()
+        asking = read_power_question(problem, path) if there else PowerQuestion()
+        return power_of(problem, {own_structure(problem): drawn}, asking, On(self.engine), sets=sets, check=check)
 
     def play(
         self, *, variables: Sequence[str] = (), levers: Sequence[str] = (), output: Path | str | None = None

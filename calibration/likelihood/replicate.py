@@ -225,6 +225,7 @@ class Stage(IntEnum):
     MIXTURES = 107
     GROUPS = 108
     READINGS = 109
+    POWER = 110
 
 
 def stage_numbers(seed: int, stage: Stage) -> np.random.Generator:

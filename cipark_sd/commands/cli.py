@@ -41,7 +41,7 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
 }
 #: Commands in the order of work, plug-ins of this project included; commands of other packages come last.
 ORDER = (
-    *("show", "run", "check", "certify", "diff", "convert", "new-study", "calibrate", "score"),
+    *("show", "run", "check", "certify", "diff", "convert", "new-study", "calibrate", "power", "score"),
     *("sensitivity", "policy", "ensemble", "play", "report", "assist"),
 )
 #: The commands that are functions of Python; the others are functions of values: ``run`` is ``simulate``.

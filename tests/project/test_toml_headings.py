@@ -11,6 +11,7 @@ import pytest
 from places import ROOT
 
 from calibration.commands.for_analyses.study import read_question
+from calibration.power.question import read_power_question
 from calibration.study.problem import read_problem
 from cipark_sd.analysis.experiments.catalogue import model_named_in, read_catalogue
 from cipark_sd.analysis.sensitivities.loops import read_loops
@@ -56,6 +57,10 @@ FILES: dict[str, tuple[str, Callable[[Path], object]]] = {
         "[[factor]]\nname = 'old'\nbounds = [1, 3]\nwhy = 'w'\n[factor.prior]\nfamily = 'uniform'\nlow = 1\nhigh = 3\n",
         lambda folder: read_question(read_problem(folder), ()),
     ),
+    "power.toml": (
+        "[value]\n[[data]]\nname = 'a'\n[[data.row]]\nvariable = 'stock'\nkind = 'level'\nat = [3]\nerror = 1\n",
+        lambda folder: read_power_question(read_problem(folder), folder / "power.toml"),
+    ),
     "policies.toml": (
         "times = [10]\n[[policy]]\nid = 'p'\n[knockouts]\nnear = 0.1\n",
         lambda folder: (
@@ -78,6 +83,7 @@ MODULES = {
         "analysis/sensitivities/loops.py",
         "commands/for_analyses/study.py",
         "study/problem.py",
+        "power/question.py",
         "base/inputs.py",
         "new_study/folders.py",
     ),

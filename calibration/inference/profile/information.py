@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from calibration.inference.search.objective import Objective
 from calibration.likelihood.posterior import Posterior
+from calibration.likelihood.term_density import number_family
 from calibration.noise.priors import to_scale
 from calibration.study.observations import Breakdown, Count, Share
 from calibration.study.parameters import Parameter, ParameterSpace
@@ -119,8 +120,7 @@ def standardised_rows(density: Posterior, theta: Array, values: list[Array]) -> 
             continue
         match term:
             case Count():
-                spread = density.spread(term.noise, theta)
-                sd = term.noise.family.sd(base[:, 0], spread)
+                sd = number_family(term, base).sd(base[:, 0], density.spread(term.noise, theta))
                 if term.noise.family.discrete:
                     # an expected count of nearly nothing has a standard deviation of nearly nothing
                     sd = np.maximum(sd, 1e-3)
@@ -131,7 +131,8 @@ def standardised_rows(density: Posterior, theta: Array, values: list[Array]) -> 
                 moved = ends / ends.sum(axis=-1, keepdims=True)
                 # a category that is empty at the optimum has no standard deviation
                 some = shares[0] > 0
-                rows[i] = list((moved * np.sqrt(term.weight * sum(term.counts) / np.where(some, shares, 1.0))).T[some])
+                size = term.weight * term.noise.family.independent(sum(term.counts), density.spread(term.noise, theta))
+                rows[i] = list((moved * np.sqrt(size / np.where(some, shares, 1.0))).T[some])
             case Share():
                 p = base[:, 0] / base[:, 1]
                 rows[i] = [np.sqrt(term.weight * term.at_risk / (p * (1 - p))) * ends[:, 0] / ends[:, 1]]

@@ -249,6 +249,10 @@ class SplitFamily(Family):
 
         return log_density
 
+    def independent(self, total: float, spread: Array) -> Array:
+        """Members of a multinomial whose shares are known as well as those of ``total`` members."""
+        return np.full_like(spread, total)
+
     @abstractmethod
     def log_mass(self, counts: Array, shares: Array, spread: Array) -> Array:
         """Log probability of the counts given their sum, where the ``shares`` are possible."""

@@ -103,6 +103,10 @@ class DirichletMultinomial(SplitFamily):
     meaning: ClassVar[str] = "a total that splits; the lower the concentration, the more its shares vary"
     spread: ClassVar[str] = "concentration"
 
+    def independent(self, total: float, spread: Array) -> Array:
+        # the variance of a share is that of the multinomial times (total + spread) / (1 + spread)
+        return total * (1 + spread) / (total + spread)
+
     def log_mass(self, counts: Array, shares: Array, spread: Array) -> Array:
         from scipy.special import gammaln
 

@@ -34,6 +34,10 @@ CALLS = {
     "convert": (["leaving.mdl", "-o", "leaving.xmile"], {"output", "variables"}),
     "new-study": (["leaving.mdl", "left.csv", "-o", "made"], {"folder", "series", "fitted", "held", "possible"}),
     "calibrate": ([".", "--fast", "--no-profiles", "-o", "fit"], OF_PAGE),
+    "power": (
+        [".", "--sets", "4", "--workers", "1", "-o", "power"],
+        {"against", "rivals", "constants", "value", "sentences"},
+    ),
     "score": (
         [f"{STUDIES}/great_stone_core/forecast_2020_2030.nc", f"{STUDIES}/great_stone_later/data/residents.csv"],
         {"forecast", "of", "series"},
@@ -81,6 +85,10 @@ def test_every_command_prints_one_object_and_nothing_else(name: str, folder: Pat
     if name == "report":
         called("calibrate", folder)
         called("sensitivity", folder)
+    if name == "power":
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            cipark("calibrate", ".", "--fast", "--no-profiles", "--posterior", "--no-player", code=None)
     done = called(name, folder)
     assert done.exception is None, done.output
     (line,) = done.stdout.splitlines()

@@ -1,0 +1,1 @@
+"""What data of a study could say of its constants and rivals, before they are seen."""
