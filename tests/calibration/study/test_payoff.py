@@ -246,7 +246,8 @@ def test_a_study_with_a_payoff_is_fitted_by_the_command_alone(tmp_path: Path) ->
 
 RANGED = MODEL.replace(
     "S: A, B ~~|",
-    "S: A, B ~~|\nPart: p, q, r ~~|\nk[Part] = 1 ~~|\ny[Part] = 2, 4, 9 ~~|\nfit[Part] = -(k[Part] - y[Part])^2 / 2 ~~|",
+    "S: A, B ~~|\nPart: p, q, r ~~|\nk[Part] = 1 ~~|\ny[Part] = 2, 4, 9 ~~|\n"
+    "fit[Part] = -(k[Part] - y[Part])^2 / 2 ~~|",
 )
 
 
