@@ -77,7 +77,11 @@ def run(case: Mapping[str, Any], repositories: Path, folder: Path) -> dict[str, 
         (folder / "problem.toml").write_bytes((PROBLEMS / case["problem"]).read_bytes())
     else:
         study = folder / "study"
-        facts, problem, seconds, memory = _measured(["new-study", *case["new_study"], "-o", "study"], folder)
+        changes = "".join(f"{name} = {value!r}\n" for name, value in case.get("published", {}).items())
+        (folder / "published.cin").write_text(changes, encoding="utf-8")
+        further = ["--scenario", "published.cin"] if changes else []
+        arguments = ["new-study", *case["new_study"], *further, "-o", "study"]
+        facts, problem, seconds, memory = _measured(arguments, folder)
         if not facts:
             return {"refused": problem.strip()}
         payoffs = facts["payoffs_at_start"]
@@ -99,9 +103,9 @@ def run(case: Mapping[str, Any], repositories: Path, folder: Path) -> dict[str, 
     numbers["memory"] = max(memory, numbers.get("memory", 0.0))
     if "payoff" in facts:
         numbers |= {"ours": facts["payoff"], "points": facts["points"], "at_bound": len(facts["at_bound"])}
-        with (folder / "out" / "constants.csv").open(encoding="utf-8") as table:
-            rows = list(csv.DictReader(table))
-        if "rhat" in rows[0]:
+        constants = folder / "out" / "constants.csv"
+        rows = list(csv.DictReader(constants.read_text(encoding="utf-8").splitlines())) if constants.is_file() else []
+        if rows and "rhat" in rows[0]:
             numbers["rhat"] = max(float(row["rhat"]) for row in rows)
             numbers["ess"] = min(float(row[size]) for row in rows for size in ("ess_bulk", "ess_tail"))
         return numbers

@@ -3,6 +3,7 @@
 The payoff becomes the objective of the study, and the constants of the control its parameters, element by element.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -91,7 +92,11 @@ def from_optimizer(request: Request) -> OptimizerStudy:
 
         def written_with(payoff: Iterable[str]) -> CalibrationProblem:
             (draft / FILE).write_text("\n".join([*head, *payoff, *sections, _METHOD]), encoding="utf-8")
-            return read_problem(draft, allow_files=request.allow_files, maximised=True)
+            try:
+                return read_problem(draft, allow_files=request.allow_files, maximised=True)
+            except CiparkError as fault:
+                # the draft, which goes, is no place that a user could look at
+                raise UnusableInput(str(fault).replace(f"{draft}{os.sep}", ""), where="new-study") from None
 
         problem = written_with(plain)
         payoffs = _at_start(problem)

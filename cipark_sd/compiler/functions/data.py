@@ -9,7 +9,9 @@ it, and at the time of a point -1 takes the one before that.
 where there are none (fn_get_data_min); ``TOTAL POINTS``, ``FIRST TIME`` and ``LAST TIME`` are numbers.
 
 ``GET DATA AT TIME`` has no mode: it is the data variable at that time, and like the other functions of data :NA: where
-there are none (fn_get_data_between_times, fn_get_data_min; the manual's own page of it could not be read).
+there are none (fn_get_data_between_times, fn_get_data_min; the manual's own page of it could not be read). At :NA: it
+is the first value: a published model takes that from what it fits, as the data's start value, and could not be fitted
+to :NA: itself.
 
 Data that are computed (``x := a / b``) have values at the times of the data that they read, and their own keyword says
 what is between (dataequations; a recorded run has the quotient at the times of the data, joined by lines, to 5e-8).
@@ -254,6 +256,8 @@ def _without_values(model: Model, variable: Variable, data: str) -> UnsupportedF
 
 def _at_a_time(model: Model, variable: Variable, data: Series, moment: Expr, *modes: Expr) -> Expr:
     way = _mode(model, variable, *modes) if modes else data.interpolation
+    if moment == Const(MISSING) and not modes:
+        return Const(_points(model, variable, data).y[0])
     if way == "raw":
         points = _points(model, variable, data)
         held = replace(points, interpolation="hold_backward")

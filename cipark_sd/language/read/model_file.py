@@ -313,6 +313,11 @@ def _from_rows(file: Path, rows: Sequence[Sequence[str]], n_subscripts: Mapping[
     rows = [row for row in rows if any(cell.strip() for cell in row)]
     if not rows:
         raise InvalidValue("the data file", "empty", "a table", where=str(file))
+    beyond = [cell for cell in rows[0][2:] if cell.strip()]
+    if beyond and not _is_number(rows[0][1]) and all(map(_is_number, beyond)):
+        # a column of variables and one of their elements, and times across
+        named = [f"{row[0]}[{row[1]}]" if row[1:] and row[1].strip() else row[0] for row in rows]
+        rows = [[rows[0][0], *rows[0][2:]], *([name, *row[2:]] for name, row in zip(named[1:], rows[1:], strict=True))]
     # times across where the first row goes on with numbers
     across = len(rows[0]) > 1 and all(_is_number(cell) for cell in rows[0][1:] if cell.strip())
     if not across and not canonical(rows[0][0]).startswith("time"):

@@ -123,6 +123,7 @@ def test_what_cannot_be_translated_is_refused_and_leaves_nothing(
 ) -> None:
     done = cipark("new-study", *_files(tmp_path, **change), code=2)
     assert message in str(done.exception) + done.output
+    assert ".partial" not in done.output
     assert not (tmp_path / "study").exists()
 
 

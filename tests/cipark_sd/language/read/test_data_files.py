@@ -73,6 +73,22 @@ def test_a_computed_variable_keeps_its_equation_and_the_keyword_is_the_models(wr
     assert run["out"].sel(time=1).isnull()
 
 
+@pytest.mark.parametrize("second", ["index", ""])
+def test_a_column_of_elements_beside_that_of_variables_names_them(
+    write_mdl: Write, tmp_path: Path, second: str
+) -> None:
+    table = tmp_path / "d.tab"
+    table.write_text(f"Time\t{second}\t0\t2\nby\tp\t5\t\nBy\tQ\t6\t8\nRain\t\t1\t3\n")
+    read = values(write_mdl(TEXT), table)
+    assert read["by"] == [Table((0.0,), (5.0,)), Table((0.0, 2.0), (6.0, 8.0))]
+    assert read["rain"] == [Table((0.0, 2.0), (1.0, 3.0))]
+
+
+def test_a_table_down_with_an_empty_column_is_read_down(write_mdl: Write, tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("Time,Rain,\n0,1,\n2,3,\n")
+    assert values(write_mdl(TEXT), tmp_path / "d.csv")["rain"] == [Table((0.0, 2.0), (1.0, 3.0))]
+
+
 def test_of_two_files_the_last_counts_and_the_digest_covers_both(write_mdl: Write, tmp_path: Path) -> None:
     path = write_mdl(TEXT)
     first, second = tmp_path / "a.csv", tmp_path / "b.csv"

@@ -179,6 +179,8 @@ def test_data_at_a_time_are_the_data_variable_then(write_mdl: Write, tmp_path: P
     assert [float(run[f"held_{t}"][0]) for t in (1, 2)] == [1, 1]
     # there are no data before the first point and after the last
     assert all(run[f"{v}_{t}"].isnull().all() for v in ("sales", "held") for t in (0, 4))
+    first = simulate(read_model(write_mdl(f"{data}x = GET DATA AT TIME(marked, :NA:) ~~|\n"), series=series))
+    assert float(first["x"][-1]) == 1
     raw = simulate(read_model(write_mdl(f"{data}x = GET DATA AT TIME(marked, Time) ~~|\n", final=3), series=series))
     np.testing.assert_array_equal(raw["x"].sel(time=[0, 1, 2, 3]), [np.nan, 1, np.nan, 1])
 
