@@ -126,9 +126,9 @@ class Lowering(Memory):
             except Pending as pending:
                 for demand in pending.demands:
                     if demand in begun or demand in self.looped:
-                        found = self.looped.get(demand) or self._loop(list(begun), demand)
-                        self.looped.update(dict.fromkeys(begun, found))
-                        raise found from None
+                        error = self.looped.get(demand) or self._loop(list(begun), demand)
+                        self.looped.update(dict.fromkeys(begun, error))
+                        raise error from None
                 stack += reversed(pending.demands)
         return self.lowered[demands[-1]]
 

@@ -101,6 +101,7 @@ def read_observed(
         raise MissingFile(path, where="--data") from None
     except (OSError, ValueError) as problem:
         reason = " ".join(str(getattr(problem, "strerror", None) or problem).split())
+        reason = "no text in UTF-8" if isinstance(problem, UnicodeDecodeError) else reason
         raise InvalidValue("the data file", reason, "a CSV table", where=where) from None
     if not isinstance(frame.index, pd.RangeIndex):
         raise InvalidValue("its first row", f"{len(frame.columns)} names", "a name for each column", where=where)
