@@ -33,6 +33,7 @@ from calibration.inference.sample.densities import FAR, NormalScores, log_densit
 from calibration.inference.sample.hamiltonian import Sloped
 from calibration.inference.sample.moves import possible_draws
 from calibration.inference.sample.sloped_scores import SlopedScores, rounded_factor
+from calibration.inference.sample.student_mixture import StudentMixture, fit_mixture
 from calibration.inference.small_algebra import rounded, two_loops
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
@@ -63,6 +64,8 @@ MORE, SETTLED = 2, 1.5
 #: How far starts spread about a top, in its scale, of how many each is one of the better half, and how often the spread
 #: is halved until that half is possible.
 SPREAD, TRIED, HALVINGS = 0.7, 8, 12
+#: Jumps by which they are tested, and the share of them to be taken: with fewer they cost more than they bring.
+TESTED, TAKEN = 10, 0.01
 #: Draws at which the scale is learnt, at most.
 LEARNT = 3000
 
@@ -250,11 +253,17 @@ class Warming:
         Those that come from other tops than the highest of their group.
     step, reach : float
         As of :meth:`calibration.inference.sample.hamiltonian.RunningChains.move`.
+    seen : (m, k)
+        The last draws, half of them from before the last change of scale: what is fitted to them is wide.
+    proposal : StudentMixture, optional
+        Of jumps, fitted to these.
     accepted : float
         The share of moves that the step is to accept.
     n_moves : int
         Of each chain so far.
     """
+
+    proposal: StudentMixture | None
 
     def __init__(self, scores: NormalScores, tops: list[list[Summit]], rng: np.random.Generator) -> None:
         k = len(scores.space)
@@ -266,6 +275,7 @@ class Warming:
         self.at = np.concatenate([starts(scores, group, rng) for group in hills])
         self.apart = np.concatenate([np.arange(CHAINS) >= CHAINS - _n_other(group) for group in hills])
         self.step, self.reach, self.accepted = 0.3 * k**-0.25, 1.0, hamiltonian.ACCEPTED
+        self.proposal, self.seen = None, self.at[:0]
         self.chains = self._moved_on(0)
 
     def window(self, n_moves: int) -> bool:
@@ -298,14 +308,16 @@ class Warming:
     def settle(self) -> hamiltonian.RunningChains:
         """The step size in the last scale, and chains that stand where their draws begin."""
         self.chains = self._moved_on(LAST)
-        return hamiltonian.RunningChains(self.chains.stand, self.rng)
+        chains = hamiltonian.RunningChains(self.chains.stand, self.rng, self.proposal)
+        assert self.proposal is not None
+        if np.mean([chains.jump(self.target, self.proposal) for _ in range(TESTED)]) < TAKEN:
+            chains.proposal = None
+        return chains
 
     def _moved_on(self, n_moves: int) -> hamiltonian.RunningChains:
         points = rounded(self.target.points_of(self.at))
-        start = points, *self.target(points)
-        chains, self.step = hamiltonian.adapted(
-            self.target, start, self.step, self.reach, n_moves, self.rng, self.accepted
-        )
+        chains = hamiltonian.RunningChains((points, *self.target(points)), self.rng, self.proposal)
+        self.step = hamiltonian.adapted(self.target, chains, self.step, self.reach, n_moves, self.accepted)
         self.at, self.logs = self.target.scores_of(chains.stand[0]), chains.stand[1]
         self.n_moves += n_moves
         return chains
@@ -316,9 +328,12 @@ class Warming:
 
     def _learn(self, drawn: Array) -> None:
         drawn = drawn[self.rng.permutation(len(drawn))[:LEARNT]]
+        self.seen = np.concatenate([self.seen[-LEARNT:], drawn])
         self.target = SlopedScores.around(self.target.scores, drawn, self.target.power).balanced(drawn)
         # of a normal, the reach at which its widest direction is drawn nearly anew
         self.reach = _width(self.target.points_of(drawn))
+        fitted = self.target.points_of(self.seen[self.rng.permutation(len(self.seen))[:LEARNT]])
+        self.proposal = fit_mixture(fitted, np.ones(len(fitted)), self.rng).rounded()
 
 
 def warmed(
