@@ -79,11 +79,6 @@ class Trajectories:
     walled: NDArray[np.bool_]
     accepted: Array
 
-    @property
-    def diverging(self) -> Array:
-        """Share of each chain's careful moves that broke down ``(n,)``."""
-        return np.asarray(self.diverged.sum(axis=1) / np.maximum(self.careful.sum(axis=1), 1))
-
 
 class RunningChains:
     """Chains in progress, and their draws.
@@ -199,11 +194,10 @@ class RunningChains:
 
     def arrays(self) -> Arrays:
         """All that they go on from, which no later move changes: copies of long chains would fill the memory."""
-        proposal = {} if self.proposal is None else vars(self.proposal)
         return {
             **{f"drawn {name}": values[:, : self.n_draws] for name, values in self._drawn.items()},
             **{f"chains {name}": getattr(self, f"_{name}") for name in _STATE},
-            **{f"proposal {name}": np.array(value) for name, value in proposal.items()},
+            **{f"proposal {part}": np.array(v) for part, v in (vars(self.proposal) if self.proposal else {}).items()},
             "stream": np.array(json.dumps(self.rng.bit_generator.state)),
         }
 

@@ -95,8 +95,8 @@ class StudentMixture:
 
     def rounded(self) -> "StudentMixture":
         """The same on every processor, in coordinates of about unit scale."""
-        roots = [rounded(root, np.diag(root)[:, None]) for root in self.roots]
-        return replace(self, shares=rounded(self.shares, 1e-3), means=rounded(self.means), roots=np.array(roots))
+        roots = rounded(self.roots, np.diagonal(self.roots, axis1=1, axis2=2)[..., None])
+        return replace(self, shares=rounded(self.shares, 1e-3), means=rounded(self.means), roots=roots)
 
     def joined(self, beside: "StudentMixture") -> "StudentMixture":
         """The components of both: this one as a whole has the share of each component beside it."""
