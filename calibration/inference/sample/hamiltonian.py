@@ -4,22 +4,27 @@ A gradient of many points costs little more than one of a few, so all chains mov
 its momentum anew before each move, so that it goes on in one direction for as far as the posterior is wide, and what
 one bad place costs is a short move and not a long trajectory. A move that is rejected turns its chain round; chains go
 far all the same, since the level that decides on rejections moves slowly and rejections come in clusters. Steps are
-jittered, so that a chain in a corner that is too narrow for the step leaves it.
+jittered, so that a chain in a corner that is too narrow for the step leaves it. Between moves chains jump to draws of a
+mixture that was fitted before, by the rule of Metropolis and Hastings: a hill that few chains enter and few leave has
+its share all the same.
 
 Source: Horowitz 1991, Physics Letters B 268, 247-252 (momentum that is kept in part); Neal 2020, arXiv:2001.11950 (a
 level that is not drawn anew); Hoffman and Sountsov 2022, PMLR 151, 7799-7813 (both, with many chains); Hoffman and
-Gelman 2014, JMLR 15, 1593-1623 (step size by dual averaging).
+Gelman 2014, JMLR 15, 1593-1623 (step size by dual averaging); Tierney 1994, Annals of Statistics 22, 1701-1728, section
+2.4 (independence chains and moves in turn with others); Gabrié, Rotskoff and Vanden-Eijnden 2022, PNAS 119(10),
+e2109420119 (proposals fitted to draws beside moves that follow slopes).
 """
 
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.inference.sample.student_mixture import StudentMixture
 from calibration.inference.small_algebra import rounded
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays
@@ -46,6 +51,8 @@ LONGER, LEFT_OUT, JUMPS = 5.0, 0.1, 1.5
 STILL = 0.3
 #: Draws of each chain for which there is room at first.
 ROOM = 256
+#: Moves from one jump to the next, which costs a twentieth of them.
+JUMPS_AFTER = 4
 #: Where chains are.
 _STATE = ("point", "log", "slope", "momentum", "level")
 
@@ -72,11 +79,6 @@ class Trajectories:
     walled: NDArray[np.bool_]
     accepted: Array
 
-    @property
-    def diverging(self) -> Array:
-        """Share of each chain's careful moves that broke down ``(n,)``."""
-        return np.asarray(self.diverged.sum(axis=1) / np.maximum(self.careful.sum(axis=1), 1))
-
 
 class RunningChains:
     """Chains in progress, and their draws.
@@ -85,10 +87,14 @@ class RunningChains:
     ----------
     begin : (n, k), (n,), (n, k)
         Points, log densities and gradients.
+    proposal : StudentMixture, optional
+        What chains jump to; None: they do not.
     """
 
-    def __init__(self, begin: tuple[Array, Array, Array], rng: np.random.Generator) -> None:
-        self.rng, self.n_draws = rng, 0
+    def __init__(
+        self, begin: tuple[Array, Array, Array], rng: np.random.Generator, proposal: StudentMixture | None = None
+    ) -> None:
+        self.rng, self.n_draws, self.proposal = rng, 0, proposal
         self._point, self._log, self._slope = (part.copy() for part in begin)
         n, k = self._point.shape
         self._momentum, self._level = rng.standard_normal((n, k)), np.asarray(rng.uniform(-1, 1, n))
@@ -125,6 +131,8 @@ class RunningChains:
             How far a chain goes before its momentum is another one.
         """
         n, k = self._point.shape
+        if self.proposal is not None and self.n_draws % JUMPS_AFTER == 0:
+            self.jump(target, self.proposal)
         shorter = np.where(self.rng.random(n) < SHORTER, SHORTEST ** self.rng.random(n), 1.0)
         steps = step * (shorter * self.rng.uniform(1 - JITTER, 1 + JITTER, n))[:, None]
         steps = rounded(steps, steps)
@@ -164,6 +172,19 @@ class RunningChains:
         self._record(accepted=accepted, careful=careful, diverged=lost & careful, walled=walled)
         return float(accepted[~walled].mean() if 2 * walled.sum() < n else accepted.mean())
 
+    def jump(self, target: Sloped, proposal: StudentMixture) -> float:
+        """A draw of the proposal for every chain, wherever that is; the share of chains that took theirs."""
+        # draws come component after component: in random order any chain may get any
+        point = rounded(self.rng.permutation(proposal.draw(len(self._point), self.rng)))
+        log, slope = target(point)
+        with np.errstate(invalid="ignore"):
+            gain = log - self._log + proposal.log_density(self._point) - proposal.log_density(point)
+        taken = np.log(self.rng.random(len(point))) < gain
+        self._point = np.where(taken[:, None], point, self._point)
+        self._slope = np.where(taken[:, None], slope, self._slope)
+        self._log = np.where(taken, log, self._log)
+        return float(taken.mean())
+
     def _record(self, **new: NDArray[Any]) -> None:
         if self.n_draws == self._drawn["accepted"].shape[1]:
             self._drawn = {name: np.concatenate([v, np.empty_like(v)], axis=1) for name, v in self._drawn.items()}
@@ -176,6 +197,7 @@ class RunningChains:
         return {
             **{f"drawn {name}": values[:, : self.n_draws] for name, values in self._drawn.items()},
             **{f"chains {name}": getattr(self, f"_{name}") for name in _STATE},
+            **{f"proposal {part}": np.array(v) for part, v in (vars(self.proposal) if self.proposal else {}).items()},
             "stream": np.array(json.dumps(self.rng.bit_generator.state)),
         }
 
@@ -186,6 +208,9 @@ class RunningChains:
         rng.bit_generator.state = json.loads(str(stored["stream"]))
         for name in _STATE:
             setattr(chains, f"_{name}", np.array(stored[f"chains {name}"]))
+        if "proposal means" in stored:
+            parts = (np.array(stored[f"proposal {field.name}"], dtype=float) for field in fields(StudentMixture))
+            chains.proposal = StudentMixture(*parts)  # type: ignore[arg-type]
         drawn = {name: np.array(stored[f"drawn {name}"]) for name in chains._drawn}
         chains.n_draws = drawn["accepted"].shape[1]
         chains._drawn = {name: np.concatenate([v, chains._drawn[name]], axis=1) for name, v in drawn.items()}
@@ -193,20 +218,12 @@ class RunningChains:
 
 
 def adapted(
-    target: Sloped,
-    start: tuple[Array, Array, Array],
-    step: float,
-    reach: float,
-    n_moves: int,
-    rng: np.random.Generator,
-    accepted: float = ACCEPTED,
-) -> tuple[RunningChains, float]:
-    """Chains of some moves, whose step size adapts on the way.
+    target: Sloped, chains: RunningChains, step: float, reach: float, n_moves: int, accepted: float = ACCEPTED
+) -> float:
+    """Moves chains to so many draws, by a step size that adapts on the way.
 
     Parameters
     ----------
-    start : (n, k), (n,), (n, k)
-        Points, log densities and gradients.
     step, reach : float
         As of :meth:`RunningChains.move`; the step at first.
     accepted : float
@@ -214,14 +231,13 @@ def adapted(
 
     Returns
     -------
-    RunningChains, float
-        The chains, and the step size: a weighted geometric mean of those on the way, later ones counting for more.
+    float
+        The step size: a weighted geometric mean of those on the way, later ones counting for more.
     """
-    chains = RunningChains(start, rng)
     averaging = _Averaging(step, accepted)
     while chains.n_draws < n_moves:
         averaging.learn(chains.move(target, averaging.step, reach))
-    return chains, math.exp(averaging.mean)
+    return math.exp(averaging.mean)
 
 
 def suited(drawn: Trajectories, step: float, reach: float) -> tuple[float, float]:

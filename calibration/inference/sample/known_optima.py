@@ -107,7 +107,7 @@ class KnownOptima:
         """
         points = self.densities.of(start)
         points = points[np.isfinite(points).all(axis=1)]
-        if len(self.tops) == 1 and np.mean(_distances(self.tops[0], points) < WITHIN) >= MET:
+        if len(self.tops) == 1 and np.mean(self.tops[0].distances(points) < WITHIN) >= MET:
             return None
         means, roots = [], []
         for top in self.tops:
@@ -135,7 +135,7 @@ class KnownOptima:
         if not self.tops:
             return ()
         points = self.densities.of(theta)
-        held = [float(np.mean(_distances(top, points) <= _radius(top))) for top in self.tops]
+        held = [float(np.mean(top.distances(points) <= _radius(top))) for top in self.tops]
         local = [_evidence(self.densities, top, rng) for top in self.tops]
         logs, errors = np.array(local).reshape(-1, 2).T
         weights = np.exp(logs - evidence[0])
@@ -338,16 +338,8 @@ def missing_words(places: Sequence[Place], names: Sequence[str], low: Sequence[f
     return "; ".join(words)
 
 
-def _distances(top: Summit, points: Array) -> Array:
-    """How far each of ``points : (n, k)`` is from a top, a root mean square over the parameters in its scale."""
-    from scipy.linalg import solve_triangular
-
-    away = solve_triangular(top.factor, (points - top.place).T, lower=True, check_finite=False)
-    return np.asarray(np.sqrt((away**2).mean(axis=0)))
-
-
 def _radius(top: Summit) -> float:
-    """That of the region about a top, as :func:`_distances` are."""
+    """That of the region about a top, as its distances are."""
     from scipy.stats import chi2
 
     k = len(top.place)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.inference.sample.densities import NormalScores
-from calibration.inference.small_algebra import rounded
+from calibration.inference.small_algebra import forward, rounded
 from calibration.likelihood.gradient import log_likelihood_and_gradient
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays
@@ -128,13 +128,9 @@ class SlopedScores:
 
     def points_of(self, scores: Array) -> Array:
         """Undoes :meth:`scores_of`."""
-        from scipy.linalg import solve_triangular
-
-        shape = scores.shape
         for shear in self.shears:
             scores = shear.straighten(scores)
-        away = (scores - self.centre).reshape(-1, shape[-1])
-        return np.asarray(solve_triangular(self.factor, away.T, lower=True).T.reshape(shape))
+        return np.moveaxis(forward(self.factor, np.moveaxis(scores - self.centre, -1, 0)), 0, -1)
 
     def __call__(self, points: Array) -> tuple[Array, Array]:
         """Log density of the scores ``(n,)`` and its derivatives by ``points : (n, k)``, which are rounded.

@@ -10,11 +10,12 @@ which needs fewer steps).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.inference.small_algebra import rounded
 from cipark_sd.base.arrays import Array
 
 #: Degrees of freedom that a mixture may have.
@@ -91,6 +92,11 @@ class StudentMixture:
     def widened(self, factor: float, freedom: float) -> "StudentMixture":
         """The same with scales ``factor`` times as long and other degrees of freedom."""
         return StudentMixture(self.shares, self.means, factor * self.roots, freedom)
+
+    def rounded(self) -> "StudentMixture":
+        """The same on every processor, in coordinates of about unit scale."""
+        roots = rounded(self.roots, np.diagonal(self.roots, axis1=1, axis2=2)[..., None])
+        return replace(self, shares=rounded(self.shares, 1e-3), means=rounded(self.means), roots=roots)
 
     def joined(self, beside: "StudentMixture") -> "StudentMixture":
         """The components of both: this one as a whole has the share of each component beside it."""

@@ -356,10 +356,6 @@ def _looks(n_draws: int, effort: Effort) -> Iterator[int]:
     return (look for look, following in every if math.ceil(PATIENCE * following) > n_draws)
 
 
-def _worst(lines: tuple[Convergence, ...]) -> float:
-    return max((line.r_hat for line in lines), default=math.inf)
-
-
 def _judged(chains: hamiltonian.RunningChains, n_draws: int) -> Trajectories:
     """Those of the first draws that are judged and kept."""
     every = math.ceil(n_draws / KEPT)
@@ -416,7 +412,8 @@ def _better(modes: Modes, lines: tuple[Convergence, ...]) -> bool:
     They mix as well, or chains hold the modes in shares that their weights contradict: chains that came to a mode and
     seldom leave it may all agree on a share that is wrong.
     """
-    return modes.away > CONTRADICTED or _worst(modes.lines) <= max(_worst(lines), CONVERGED.r_hat)
+    most = max([CONVERGED.r_hat, *(line.r_hat for line in lines)])
+    return modes.away > CONTRADICTED or max(line.r_hat for line in modes.lines) <= most
 
 
 def soundness(
@@ -439,7 +436,8 @@ def soundness(
     apart : (n,)
         Chains that began at other tops.
     """
-    shares = drawn.diverging
+    # of each chain's careful moves those that broke down
+    shares = drawn.diverged.sum(axis=1) / np.maximum(drawn.careful.sum(axis=1), 1)
     sticking = (shares > STICKS) | (drawn.accepted.mean(axis=1) < STILL)
     quiet = shares[~sticking]
     return Soundness(

@@ -33,7 +33,8 @@ from calibration.inference.sample.densities import FAR, NormalScores, log_densit
 from calibration.inference.sample.hamiltonian import Sloped
 from calibration.inference.sample.moves import possible_draws
 from calibration.inference.sample.sloped_scores import SlopedScores, rounded_factor
-from calibration.inference.small_algebra import rounded, two_loops
+from calibration.inference.sample.student_mixture import StudentMixture, fit_mixture
+from calibration.inference.small_algebra import forward, rounded, two_loops
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
 
@@ -94,12 +95,10 @@ class Summit:
         """Scores ``(n, k)`` about the top, at ``spread`` times its scale."""
         return np.asarray(self.place + spread * rng.standard_normal((n, len(self.place))) @ self.factor.T)
 
-    def distance(self, place: Array) -> float:
-        """Of scores ``(k,)``, a root mean square over the parameters in the scale of the top."""
-        from scipy.linalg import solve_triangular
-
-        away = solve_triangular(self.factor, place - self.place, lower=True)
-        return float(np.sqrt((away**2).mean()))
+    def distances(self, points: Array) -> Array:
+        """Of each of ``points : (…, k)``, a root mean square over the parameters in the scale of the top."""
+        away = forward(self.factor, np.moveaxis(points - self.place, -1, 0))
+        return np.asarray(np.sqrt((away**2).mean(axis=0)))
 
 
 def summits(
@@ -146,7 +145,7 @@ def different(tops: Sequence[Summit]) -> list[Summit]:
     """Those that are apart from all before them."""
     apart: list[Summit] = []
     for top in tops:
-        if all(min(top.distance(before.place), before.distance(top.place)) > DISTINCT for before in apart):
+        if all(min(top.distances(before.place), before.distances(top.place)) > DISTINCT for before in apart):
             apart.append(top)
     return apart
 
@@ -250,11 +249,17 @@ class Warming:
         Those that come from other tops than the highest of their group.
     step, reach : float
         As of :meth:`calibration.inference.sample.hamiltonian.RunningChains.move`.
+    last_draws : (m, k)
+        Half of them from before the last change of scale: what is fitted to them is wide.
+    proposal : StudentMixture, optional
+        Of jumps, fitted to these.
     accepted : float
         The share of moves that the step is to accept.
     n_moves : int
         Of each chain so far.
     """
+
+    proposal: StudentMixture | None
 
     def __init__(self, scores: NormalScores, tops: list[list[Summit]], rng: np.random.Generator) -> None:
         k = len(scores.space)
@@ -266,6 +271,7 @@ class Warming:
         self.at = np.concatenate([starts(scores, group, rng) for group in hills])
         self.apart = np.concatenate([np.arange(CHAINS) >= CHAINS - _n_other(group) for group in hills])
         self.step, self.reach, self.accepted = 0.3 * k**-0.25, 1.0, hamiltonian.ACCEPTED
+        self.proposal, self.last_draws = None, self.at[:0]
         self.chains = self._moved_on(0)
 
     def window(self, n_moves: int) -> bool:
@@ -298,14 +304,12 @@ class Warming:
     def settle(self) -> hamiltonian.RunningChains:
         """The step size in the last scale, and chains that stand where their draws begin."""
         self.chains = self._moved_on(LAST)
-        return hamiltonian.RunningChains(self.chains.stand, self.rng)
+        return hamiltonian.RunningChains(self.chains.stand, self.rng, self.proposal)
 
     def _moved_on(self, n_moves: int) -> hamiltonian.RunningChains:
         points = rounded(self.target.points_of(self.at))
-        start = points, *self.target(points)
-        chains, self.step = hamiltonian.adapted(
-            self.target, start, self.step, self.reach, n_moves, self.rng, self.accepted
-        )
+        chains = hamiltonian.RunningChains((points, *self.target(points)), self.rng, self.proposal)
+        self.step = hamiltonian.adapted(self.target, chains, self.step, self.reach, n_moves, self.accepted)
         self.at, self.logs = self.target.scores_of(chains.stand[0]), chains.stand[1]
         self.n_moves += n_moves
         return chains
@@ -316,9 +320,12 @@ class Warming:
 
     def _learn(self, drawn: Array) -> None:
         drawn = drawn[self.rng.permutation(len(drawn))[:LEARNT]]
+        self.last_draws = np.concatenate([self.last_draws[-LEARNT:], drawn])
         self.target = SlopedScores.around(self.target.scores, drawn, self.target.power).balanced(drawn)
         # of a normal, the reach at which its widest direction is drawn nearly anew
         self.reach = _width(self.target.points_of(drawn))
+        fitted = self.target.points_of(self.last_draws[self.rng.permutation(len(self.last_draws))[:LEARNT]])
+        self.proposal = fit_mixture(fitted, np.ones(len(fitted)), self.rng).rounded()
 
 
 def warmed(

@@ -36,6 +36,7 @@ from calibration.inference.sample.hamiltonian import (
     suited,
 )
 from calibration.inference.sample.sloped_scores import SlopedScores
+from calibration.inference.sample.student_mixture import StudentMixture
 from calibration.inference.sample.trajectories import LEAST, Soundness, TrajectoryDraws
 from calibration.inference.small_algebra import DIGITS
 from calibration.likelihood.posterior import posterior
@@ -50,7 +51,8 @@ SHORT = Effort(ensembles=2, block=60, most_steps=4000, sampler="hmc")
 
 def followed(target: Sloped, start: Array, n_draws: int, rng: np.random.Generator) -> Trajectories:
     """Draws after an adaptation of 60."""
-    before, step = adapted(target, (start, *target(start)), 0.3, 1.5, 60, rng)
+    before = RunningChains((start, *target(start)), rng)
+    step = adapted(target, before, 0.3, 1.5, 60)
     return draws(RunningChains(before.stand, rng), target, step, n_draws)
 
 
@@ -70,6 +72,11 @@ def normal(covariance: Array) -> Sloped:
     return target
 
 
+def component(mean: Array, scale: float) -> StudentMixture:
+    """A proposal of one component."""
+    return StudentMixture(np.ones(1), mean[None], scale * np.eye(len(mean))[None])
+
+
 def gaussian(covariance: Array) -> Trajectories:
     rng = np.random.default_rng(3)
     return followed(normal(covariance), rng.standard_normal((16, len(covariance))), 400, rng)
@@ -86,6 +93,26 @@ def test_a_normal_distribution_is_sampled() -> None:
     found = np.cov(drawn.points.reshape(-1, 3).T)
     np.testing.assert_allclose(found, covariance, atol=0.06)
     assert not drawn.diverged.any()
+
+
+def test_jumps_give_a_small_hill_that_no_move_reaches_its_share() -> None:
+    """Of 3%, by a proposal that has it with 30% and the other one where it is not."""
+    shares, means = np.array([0.97, 0.03]), np.array([[0.0, 0.0], [14.0, 0.0]])
+
+    def target(points: Array) -> tuple[Array, Array]:
+        away = means - points[:, None]
+        logs = np.log(shares) - 0.5 * (away**2).sum(axis=2)
+        belongs = np.exp(logs - np.logaddexp.reduce(logs, axis=1, keepdims=True))
+        return np.logaddexp.reduce(logs, axis=1), (belongs[..., None] * away).sum(axis=1)
+
+    proposal = StudentMixture(np.array([0.7, 0.3]), means + 0.5, 1.3 * np.stack([np.eye(2)] * 2))
+    start = np.random.default_rng(3).standard_normal((64, 2))
+    found = []
+    for jumped_to in (proposal, None):
+        chains = RunningChains((start, *target(start)), np.random.default_rng(4), jumped_to)
+        points = draws(chains, target, 0.5, 600).points[:, 100:]
+        found.append(float((points[..., 0] > 7).mean()))
+    assert found == [pytest.approx(0.03, abs=0.006), 0.0]
 
 
 def test_tails_and_a_wall_are_sampled() -> None:
@@ -142,7 +169,8 @@ def test_a_wall_on_the_way_leaves_the_step_as_it_is() -> None:
         return np.where(inside, -0.5 * (points**2).sum(axis=1), -np.inf), -points
 
     start = np.full((32, 2), -0.5)
-    chains, step = adapted(target, (start, *target(start)), 0.3, 1.5, 60, np.random.default_rng(1))
+    chains = RunningChains((start, *target(start)), np.random.default_rng(1))
+    step = adapted(target, chains, 0.3, 1.5, 60)
     assert chains.draws().walled.mean() > 0.1
     assert step > 0.1
 
@@ -151,7 +179,8 @@ def test_a_wall_on_the_way_leaves_the_step_as_it_is() -> None:
         return np.where(inside, 0.0, -np.inf), np.zeros_like(points)
 
     start = np.zeros((32, 2))
-    assert adapted(narrow, (start, *narrow(start)), 0.3, 1.5, 60, np.random.default_rng(1))[1] < 1e-3
+    chains = RunningChains((start, *narrow(start)), np.random.default_rng(1))
+    assert adapted(narrow, chains, 0.3, 1.5, 60) < 1e-3
 
 
 def test_jumps_let_fewer_moves_be_accepted_and_a_smooth_density_does_not() -> None:
@@ -166,14 +195,16 @@ def test_jumps_let_fewer_moves_be_accepted_and_a_smooth_density_does_not() -> No
     for name, target in (("smooth", smooth), ("jumping", jumping)):
         rng = np.random.default_rng(5)
         start = rng.standard_normal((64, 8))
-        chains, step = adapted(target, (start, *target(start)), 0.3, 1.5, 120, rng)
+        chains = RunningChains((start, *target(start)), rng)
+        step = adapted(target, chains, 0.3, 1.5, 120)
         accepted, longer = suited(chains.draws(40), step, 1.5)
         if name == "smooth":
             assert (accepted, longer) == (ACCEPTED, step)
             continue
         assert 0.6 < accepted < 0.85
         for share in (ACCEPTED, accepted):
-            before, step = adapted(target, chains.stand, step, 1.5, 120, rng, share)
+            before = RunningChains(chains.stand, rng)
+            step = adapted(target, before, step, 1.5, 120, share)
             away = draws(RunningChains(before.stand, rng), target, step, 20).points
             speeds[share] = float(((away[:, -1] - away[:, 0]) ** 2).mean())
     assert speeds[accepted] > 1.3 * speeds[ACCEPTED]
@@ -183,7 +214,8 @@ def test_a_wall_and_a_chain_that_sticks_do_not_lengthen_steps() -> None:
     """Both reject moves of any length."""
     target = normal(np.eye(4))
     start = np.random.default_rng(1).standard_normal((64, 4))
-    chains, step = adapted(target, (start, *target(start)), 0.3, 1.5, 120, np.random.default_rng(2))
+    chains = RunningChains((start, *target(start)), np.random.default_rng(2))
+    step = adapted(target, chains, 0.3, 1.5, 120)
     drawn = chains.draws(40)
     assert suited(drawn, step, 1.5) == (ACCEPTED, step)
     sticking = np.arange(64)[:, None] < 4
@@ -214,17 +246,17 @@ def test_the_same_seed_gives_the_same_bits() -> None:
 
 @pytest.mark.parametrize("stop", [0, 1, 60])
 def test_chains_go_on_from_their_arrays_to_the_same_bits(stop: int) -> None:
-    """By whatever stream."""
+    """By whatever stream; what they went on from stays as it was."""
     target = normal(np.diag([1.0, 4.0, 0.2]))
 
     def begun(seed: int) -> RunningChains:
         start = np.linspace(-1, 1, 12).reshape(4, 3)
-        return RunningChains((start, *target(start)), np.random.default_rng(seed))
+        return RunningChains((start, *target(start)), np.random.default_rng(seed), component(np.zeros(3), 1.5))
 
     whole = draws(begun(1), target, 0.2, 90)
     stopped = begun(1)
     draws(stopped, target, 0.2, stop)
-    kept = {name: array.copy() for name, array in stopped.arrays().items()}
+    kept = stopped.arrays()
     draws(stopped, target, 0.2, stop + 10)
     again = RunningChains.of(kept, np.random.default_rng(9))
     assert again.n_draws == stop

@@ -85,7 +85,8 @@ def test_straight_trajectories_are_shorter_and_agree() -> None:
     steps = []
     for target, back in ((curved, lambda y: y), (flat, lambda y: found.bend(y * deviation))):
         start = rng.standard_normal((64, 5)) * 0.1
-        before, step = adapted(target, (start, *target(start)), 0.3, 1.0, 60, rng)
+        before = RunningChains((start, *target(start)), rng)
+        step = adapted(target, before, 0.3, 1.0, 60)
         chains = RunningChains(before.stand, rng)
         while chains.n_draws < 400:
             chains.move(target, step, 1.0)

@@ -65,7 +65,7 @@ def test_a_summit_is_where_the_density_curves_as_it_says(tmp_path: Path) -> None
 def test_tops_far_out_and_distances() -> None:
     top = Summit(np.array([1.0, 2.0]), 0.0, np.diag([0.5, 2.0]))
     assert not top.far
-    assert top.distance(np.array([2.0, 2.0])) == pytest.approx(2 / np.sqrt(2))
+    assert top.distances(np.array([2.0, 2.0])) == pytest.approx(2 / np.sqrt(2))
     assert Summit(np.array([1.0, -6.5]), 0.0, np.eye(2)).far
     cloud = top.around(4000, 0.7, np.random.default_rng(3))
     assert cloud.std(axis=0) == pytest.approx([0.35, 1.4], rel=0.05)
