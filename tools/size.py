@@ -33,7 +33,7 @@ BUDGETS = {
     "calibration/assess": 1725,
     "calibration/commands": 2275,
     "calibration/front": 600,
-    "calibration/inference": 6975,
+    "calibration/inference": 7000,
     "calibration/likelihood": 1275,
     "calibration/new_study": 2350,
     "calibration/noise": 1125,
