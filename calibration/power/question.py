@@ -169,8 +169,8 @@ def _row(section: Section, problem: CalibrationProblem) -> Sequence[Count]:
 
 def _times(section: Section, problem: CalibrationProblem) -> Sequence[float]:
     if "at" in section:
-        return problem.calendar.times_under(section, "at")
-    first, last = (problem.calendar.time_under(section, key) for key in ("from", "to"))
+        return section.times("at", problem.calendar.model_time)
+    first, last = (section.time(key, problem.calendar.model_time) for key in ("from", "to"))
     every = section.number("every")
     if not (every > 0 and first < last and (last - first) / every < MOST_DATES):
         section.wrong("every", f"a positive number that gives from 2 to {MOST_DATES:,} dates between 'from' and 'to'")
