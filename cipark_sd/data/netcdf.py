@@ -70,9 +70,9 @@ def read_groups(path: Path, *names: str, limit: int = RESULT_LIMIT) -> dict[str,
     from cipark_sd.base.checkpoints import signed_bytes
 
     check_readable(path, limit)
-    own = signed_bytes(path.parent, path.name)
-    if own is not None:
-        return {name: Group(*group) for name, group in _groups(io.BytesIO(own), names).items()}
+    content = signed_bytes(path.parent, path.name)
+    if content is not None:
+        return {name: Group(*group) for name, group in _groups(io.BytesIO(content), names).items()}
     words = [sys.executable, *CHILD, os.fspath(path), str(min(limit, RESULT_LIMIT)), str(PATIENCE), *names]
     single = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     nothing, env = subprocess.DEVNULL, os.environ | single
