@@ -26,6 +26,8 @@ FULL_GAINS = {
     "R7": ("Fund Attraction",),
     "R9": ("Return Gain",),
 }
+#: Loops of the later study, by the structures that have one alone.
+LOOPS = tuple(f"R{number}" for number in range(1, 8))
 #: Forecasters of the page on the score, with what they are.
 FORECASTERS = {
     "mixture": "frozen: mixture of the four core structures",
@@ -143,6 +145,33 @@ def _loops(fit: Row) -> str:
     return table(("loop", "alone, against none", "gain before", "after, all loops together", "above 0"), rows)
 
 
+def _rivals(power: Row) -> str:
+    """What data sets say of each rival where it is true and where no loop is."""
+    rows = []
+    for name, row in power["rivals"].items():
+        band = f"{row['if_true']:+.1f} ({row['low']:+.1f} to {row['high']:+.1f})"
+        counts = (f"{row[key]} of {row['sets']}" for key in ("shown", "ruled_out"))
+        rows.append((name, row["size"] or "as the draws have it", band, *counts))
+    return table(
+        ("rival of none", "how strong", "log evidence if it is true", "shown", "ruled out if none is true"), rows
+    )
+
+
+def _value_of_data(power: Row) -> str:
+    """Expected widths of the constants after each further data set, over those before."""
+    value = power["value"]
+    rows = [(name, *(f"{value[data][name]:.2f}" for data in value)) for name in next(iter(value.values()))]
+    return table(("constant", *value), rows)
+
+
+def _strong_loops(power: Row) -> str:
+    """In how many data sets each loop is shown where it is strong, as words."""
+    loops = {name: power["rivals"][name] for name in LOOPS}
+    sets = next(iter(loops.values()))["sets"]
+    shown = (f"{name} in {row['shown']}" for name, row in loops.items())
+    return f"{', '.join(shown)} of {sets}"
+
+
 def _readings(fit: Row, full: Row) -> str:
     reported = fit["working"]["reported"]
     rows = fit["working"]["structures"] | {f"full model, {n}": row for n, row in full["working"].items()}
@@ -230,8 +259,8 @@ def _forecast_numbers() -> dict[tuple[str, str, int], list[float]]:
     }
 
 
-def later_years_page(fit: Row, again: Row, ahead: Row, full: Row, score: Row) -> str:
-    """What thirteen years decide and what they do not."""
+def later_years_page(fit: Row, again: Row, ahead: Row, full: Row, score: Row, power: Row) -> str:
+    """What thirteen years decide, what they do not, and what they could not have decided."""
     none = fit["constants"]["none"]
     lost, left, serious = (
         [100 * end for end in none[key]] for key in ("Pandemic Loss", "Leaving Rate", "Serious Share")
@@ -253,6 +282,16 @@ def later_years_page(fit: Row, again: Row, ahead: Row, full: Row, score: Row) ->
         against=_full_differences(fit, full), full_table=_full_loops(full), full_loops=_alone(full),
         working={name: entry["mean_crps"] for name, entry in at_work["scores"].items()},
         at_work=at_work["scores"]["some never start, new study, from 2019"]["bands"][-1],
+        rivals=power["rivals"], could=_rivals(power), value_table=_value_of_data(power),
+        widths={
+            data: {name.removeprefix("Gain[").removesuffix("]"): width for name, width in row.items()}
+            for data, row in power["value"].items()
+        },
+        size=power["rivals"]["R3"]["size"].rpartition(" ")[2], strong=_strong_loops(power),
+        checked=sum(row["checked"] for row in power["rivals"].values()),
+        off=max(row["off"] or 0.0 for row in power["rivals"].values()),
+        best=max(LOOPS, key=lambda name: power["rivals"][name]["shown"]),
+        most_shown=max(power["rivals"][name]["shown"] for name in LOOPS),
         weight=max(row["pareto_k"] or 0 for row in full["structures"].values()),
     )  # fmt: skip
 
@@ -357,7 +396,7 @@ def main() -> None:
     pages = {
         KEPT / "score.md": score_page(kept_numbers("later_score")),
         KEPT / "later_years.md": later_years_page(
-            *map(kept_numbers, ("later_fit", "later_loops", "later_next", "later_full", "later_score"))
+            *map(kept_numbers, ("later_fit", "later_loops", "later_next", "later_full", "later_score", "later_power"))
         ),
         KEPT / "parks.md": parks_page(kept_numbers("parks")),
         STUDY / "forecast.md": forecast_page(),

@@ -397,6 +397,18 @@ LATER = (
 SECTORS = ("great_stone_lifecycle", "great_stone_core_lifecycle", "great_stone_land")
 
 
+def _power(folder: Path, printed: str) -> Numbers:
+    """The tables of ``cipark power``, rows by their names."""
+    tables = {name: pd.read_csv(folder / f"{name}.csv", index_col=0) for name in ("rivals", "constants", "value")}
+    return {
+        name: {
+            row: {column: None if value != value else value for column, value in cells.items()}
+            for row, cells in table.to_dict("index").items()
+        }
+        for name, table in tables.items()
+    }
+
+
 def _study(name: str, options: str, read: Callable[[Path, str], Numbers] = _fit, *, cheap: bool = False) -> Result:
     folder = f"{STUDIES}/{name}"
     inputs = (f"{folder}/problem.toml", f"{folder}/*.mdl", f"{folder}/*.xmile", f"{folder}/data/*.csv")
@@ -442,6 +454,12 @@ RESULTS: dict[str, Result] = {
             (*LATER, f"{STUDIES}/great_stone_later/policies.toml", *KEPT_DRAWS),
             later_next,
             shares_records=True,
+        ),
+        Result(
+            "later_power",
+            ("cipark power great_stone_later --check 1 -o .",),
+            (*LATER, f"{STUDIES}/great_stone_later/power.toml", *KEPT_DRAWS),
+            _power,
         ),
         _made_by_tools("parks", (f"{STUDIES}/other_parks/data/pairs.csv", *LATER), lambda folder: parks()),
         Result(
