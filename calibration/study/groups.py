@@ -171,8 +171,7 @@ def differing_names(model: Model, groups: Sequence[Group], read: Sequence[tuple[
 
     Parameters
     ----------
-    read : triples of Parameter, Pooling and bool
-        The last says that there is one for each element of what the parameter names.
+    read : pairs of Parameter and Pooling
         Those that are not common are constants of each group.
 
     Returns
@@ -302,9 +301,9 @@ def pooled_parameters(
     """
     parameters: list[Parameter] = []
     pools: list[Pool] = []
-    for parameter, pooling, each in read:
-        elements = expanded(model, parameter.name) if each else []
-        if each and isinstance(pooling, str):
+    for parameter, pooling, by_element in read:
+        elements = expanded(model, parameter.name) if by_element else []
+        if by_element and isinstance(pooling, str):
             parameters += [replace(parameter, name=element) for element in elements]
         elif pooling == "common":
             parameters.append(parameter)
@@ -318,11 +317,11 @@ def pooled_parameters(
             ]
         else:
             uses = {group.name: _use(parameter, group, informed) for group in groups}
-            if each:
+            if by_element:
                 uses = {split_name(element)[1][0]: parameter.use for element in elements if "[" in element}
                 parameter = replace(parameter, name=split_name(parameter.name)[0])
             pool = _pool(parameter, pooling, uses)
-            problems += _pool_problems(pool, model, each=each)
+            problems += _pool_problems(pool, model, by_element=by_element)
             pools.append(pool)
             parameters += (pool.typical, pool.size, *pool.innovations)
     return tuple(parameters), tuple(pools)
@@ -349,13 +348,13 @@ def _pool(parameter: Parameter, between: Prior, uses: Mapping[str, Aim]) -> Pool
     return Pool(name, parameter.scale, typical, size, tuple(uses), deviations)
 
 
-def _pool_problems(pool: Pool, model: Model, *, each: bool = False) -> list[CiparkError]:
+def _pool_problems(pool: Pool, model: Model, *, by_element: bool = False) -> list[CiparkError]:
     where = f"parameter {pool.name!r}"
     variable = model.by_name.get(canonical(pool.name))
     size = model.n_elements(variable) if variable is not None and len(variable.dims) == 1 else 0
-    if each and not (isinstance(variable, Constant) and len(pool.groups) == size > 0):
+    if by_element and not (isinstance(variable, Constant) and len(pool.groups) == size > 0):
         return [InvalidValue("pooled", "partial", "all elements of a constant of one range", where=where)]
-    if not each and (split_name(pool.name)[1] or (variable is not None and variable.dims)):
+    if not by_element and (split_name(pool.name)[1] or (variable is not None and variable.dims)):
         return [InvalidValue("pooled", "partial", "a constant or a stock without subscripts", where=where)]
     added = (pool.typical.name, pool.size.name, f"{pool.name} Deviation")
     return [

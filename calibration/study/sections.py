@@ -199,9 +199,9 @@ def parameter_section(
     start = section.number("start") if "start" in section else None
     if start is not None and not lower <= start <= upper:
         section.wrong("start", f"a number within the bounds, {lower:g} to {upper:g}")
-    each = section.flag("each")
-    pooling = _pooling(section) if grouped or each else "common"
-    if not (grouped or each) and "pooled" in section:
+    by_element = section.flag("each")
+    pooling = _pooling(section) if grouped or by_element else "common"
+    if not (grouped or by_element) and "pooled" in section:
         section.raw("pooled")
         section.wrong("pooled", "nothing in a study without [[group]], unless each = true")
     section.note_unread()
@@ -222,7 +222,7 @@ def parameter_section(
         section.title, prior, lower, upper, scale=scale, target=target, use=use, why=why, start=start,
         bounds_from=bounds_from, step_rule=rule,
     )  # fmt: skip
-    return parameter, pooling, each
+    return parameter, pooling, by_element
 
 
 def _pooling(section: Section) -> Pooling:
