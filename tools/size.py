@@ -17,9 +17,9 @@ PRODUCT = ("cipark_sd", "calibration")
 #: Lines of code, those of JavaScript included, that a room of a package may have at most: what it has now, and up to
 #: 25 more. Who adds to a room takes as much out of it, or says in the commit that raises its number what that buys.
 BUDGETS = {
-    "cipark_sd/analysis": 3800,
+    "cipark_sd/analysis": 3775,
     "cipark_sd/base": 2150,
-    "cipark_sd/commands": 5675,
+    "cipark_sd/commands": 5650,
     "cipark_sd/compiler": 5000,
     "cipark_sd/data": 1000,
     "cipark_sd/engines": 2975,
