@@ -136,8 +136,8 @@ class _Order:
         for limit in limited:
             wished[limit.name] |= {name for place, (_, name) in enumerate(limit.flows) if _counts(limit, place)}
             starts[limit.name] |= wished[limit.name] | {limit.stock.name}
-        self.component = _components(wished)
-        start = _components(starts)
+        self.component = components(wished)
+        start = components(starts)
         looped = {name for name, needed in starts.items() if any(start.get(need) == start[name] for need in needed)}
         #: Flows that are needed for the initial value of a stock that limits them.
         self.at_start = {limit.name for limit in limited if limit.name in looped}
@@ -218,8 +218,8 @@ def _at_start(variable: Variable) -> Iterable[Expr]:
             return []
 
 
-def _components(edges: Mapping[str, set[str]]) -> dict[str, int]:
-    """The number of the circle that each name is in; what is in none is alone with its number."""
+def components(edges: Mapping[str, set[str]]) -> dict[str, int]:
+    """The number of the circle of ``edges`` that each name is in; what is in none is alone with its number."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 

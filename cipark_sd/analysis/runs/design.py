@@ -34,7 +34,7 @@ class Drawn:
     ----------
     kind : {"sobol", "random"}
     n : int
-        Rows of a Latin hypercube depend on it; the others are continued by more.
+        Rows; more of them continue the same design.
 
     Raises
     ------

@@ -7,7 +7,7 @@ the same method and steps, so that the sums agree whatever both are; what is lef
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.naming import flat_name
+from cipark_sd.compiler.limits import components
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.programs import flat_model
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Operator, Ref, Table, flow_terms, walk
@@ -366,7 +367,7 @@ def chains(model: Model) -> tuple[Chain, ...]:
             by_flow[flow][name] = sign
     joined = {flow: ends for flow, ends in by_flow.items() if min(ends.values()) < 0 < max(ends.values())}
     listed: list[Chain] = []
-    for members in _groups(list(added), list(joined.values())):
+    for members in _groups(list(added), joined.values()):
         touching = dict.fromkeys(flow for name in members for flow in added[name])
         totals = {flow: sum(added[name].get(flow, 0) for name in members) for flow in touching}
         account = f"conserved_{len(listed) + 1}"
@@ -383,25 +384,17 @@ def chains(model: Model) -> tuple[Chain, ...]:
     return tuple(listed)
 
 
-def _groups(names: Sequence[str], joined: Sequence[Mapping[str, int]]) -> Iterator[list[str]]:
+def _groups(names: Sequence[str], joined: Iterable[Iterable[str]]) -> list[list[str]]:
     """The names that are joined to others, group by group, in order."""
-    # a forest by union and find: each name points to one of its group, the root to itself
-    group = {name: name for name in names}
-
-    def root(name: str) -> str:
-        while group[name] != name:
-            group[name] = group[group[name]]
-            name = group[name]
-        return name
-
-    for ends in joined:
-        first, *linked_to = map(root, ends)
-        for linked in linked_to:
-            group[root(linked)] = root(first)
-    members: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        members[root(name)].append(name)
-    return (joined_names for joined_names in members.values() if len(joined_names) > 1)
+    beside: dict[str, set[str]] = {name: set() for name in names}
+    for first, *linked in joined:
+        beside[first].update(linked)
+        for name in linked:
+            beside[name].add(first)
+    members: dict[int, list[str]] = defaultdict(list)
+    for name, group in components(beside).items():
+        members[group].append(name)
+    return [joined_names for joined_names in members.values() if len(joined_names) > 1]
 
 
 def with_accounts(model: Model, every: Sequence[Chain]) -> Model:
