@@ -252,7 +252,7 @@ class Warming:
     last_draws : (m, k)
         Half of them from before the last change of scale: what is fitted to them is wide.
     proposal : StudentMixture, optional
-        Of jumps, fitted to these.
+        Of jumps, fitted to these once the power is one.
     accepted : float
         The share of moves that the step is to accept.
     n_moves : int
@@ -324,8 +324,9 @@ class Warming:
         self.target = SlopedScores.around(self.target.scores, drawn, self.target.power).balanced(drawn)
         # of a normal, the reach at which its widest direction is drawn nearly anew
         self.reach = _width(self.target.points_of(drawn))
-        fitted = self.target.points_of(self.last_draws[self.rng.permutation(len(self.last_draws))[:LEARNT]])
-        self.proposal = fit_mixture(fitted, np.ones(len(fitted)), self.rng).rounded()
+        if self.target.power == 1:
+            fitted = self.target.points_of(self.last_draws[self.rng.permutation(len(self.last_draws))[:LEARNT]])
+            self.proposal = fit_mixture(fitted, np.ones(len(fitted)), self.rng).rounded()
 
 
 def warmed(
