@@ -192,7 +192,7 @@ def of_this_version(kind: str, path: Path) -> Iterator[None]:
     except CiparkError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
-        faults = str(problem).split("; ")
+        faults = str(getattr(problem, "strerror", None) or problem).split("; ")
         reason = faults[0] + (f", and {len(faults) - 1} more" if faults[1:] else "")
         expected = f"{kind} that this version wrote ({reason}); run the command again"
         raise InvalidValue(f"the {kind}", str(path), expected, where="cipark report") from None

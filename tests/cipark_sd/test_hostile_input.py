@@ -76,6 +76,10 @@ MODELS: dict[str, tuple[str, str]] = {
         + "\n".join(f"y{i} = SUM(c[A!] * d[B!]) ~~|" for i in range(60)),
         "'y0' has sums or vectors of 120,000 operations or more, and all variables together 7,200,000",
     ),
+    "places among 1,300": (
+        "A: (A1-A1300) ~~| c[A] = Time ~~| y[A] = VECTOR SORT ORDER(c[A], 1) ~~|",
+        "'y' has sums or vectors of 6,",
+    ),
     "range": ("A: (A1-A3000000) ~~| y[A] = 1 ~~|", "the range has 3000000 elements, more than 100000"),
     "number of an element": (f"A: (A1-A{'9' * 5000}) ~~| y[A] = 1 ~~|", "has more than 18 digits"),
     "loop": (

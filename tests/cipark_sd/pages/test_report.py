@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from page_text import without_links
 
 from cipark_sd.base.errors import InvalidValue, UnusableInput
+from cipark_sd.base.inputs import JSON_LIMIT
 from cipark_sd.base.records import to_plain
 from cipark_sd.pages import page as pages_page
 from cipark_sd.pages.blocks import FirstScreen, Folded, Listing, Page, Paragraph, Picture, Section, Table
@@ -509,6 +510,12 @@ def test_links_and_pipes_in_a_folder_are_not_read(name: str, what: str, sent: Pa
     again = [] if name == "report.json" else ["--again"]
     done = cipark("report", *again, sent, "-o", tmp_path / "all.html", code=2)
     assert (LINK if what == "link.svg" else PIPE) in " ".join(done.output.split())
+
+
+def test_a_page_that_would_fill_the_memory_is_not_parsed(sent: Path, tmp_path: Path) -> None:
+    (sent / "report.json").write_bytes(b"[" + b"[]," * (JSON_LIMIT // 3) + b"[]]")
+    done = cipark("report", sent, "-o", tmp_path / "all.html", code=2)
+    assert "(it has 8 MiB, and at most 8 MiB are read); run the command again" in " ".join(done.output.split())
 
 
 def test_a_player_with_another_script_stays_outside_of_the_page(sent: Path) -> None:
