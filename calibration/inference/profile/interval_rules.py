@@ -58,7 +58,6 @@ SAME, UNINFORMED = 1e-6, 1e-12
 #: What is told of residuals whatever their noise.
 OF_SPREADS = ["observation", "n", "sum_of_squares", "sd"]
 #: Parameters from which on curvature takes slopes: of 100 in place of 9,900 runs 200 slopes, each at about six runs.
-#: And spreads whose ratios are no longer found one by one: of 300, some at their bound, that takes over 20 s.
 MANY = 100
 
 
@@ -289,12 +288,7 @@ def bias_of(
         return {name: (number, np.inf) for name, number in numbers.items()}
     # what has no slope takes from each series by its numbers
     matrix *= (left / matrix.sum(axis=1))[:, None]
-    rows, target = matrix / n[:, None], (n - of_known) / n
-    if len(n) < MANY:
-        ratio = optimize.lsq_linear(rows, target, bounds=(1, np.inf), method="bvls").x
-    else:
-        # a decomposition for each that ends at 1 would never end
-        ratio = optimize.lsq_linear(rows, target, bounds=(1, np.inf), method="trf", lsq_solver="lsmr", tol=1e-9).x
+    ratio = optimize.lsq_linear(matrix / n[:, None], (n - of_known) / n, bounds=(1, np.inf), method="bvls").x
     return {name: (number, float(r)) for (name, number), r in zip(numbers.items(), ratio, strict=True)}
 
 

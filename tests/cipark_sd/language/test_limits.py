@@ -52,7 +52,7 @@ MODELS = {
 }
 #: What takes whole vectors, and more operations than the limit of the test.
 VECTORS = {
-    "sorted": ("y[A] = VECTOR SORT ORDER(c[A], 1) ~~|", "100"),
+    "sorted": ("y[A] = VECTOR SORT ORDER(c[A], 1) ~~|", "160"),
     "reordered": ("y[A] = VECTOR REORDER(c[A], c[A]) ~~|", "120"),
     "by offset": ("y[A] = VECTOR ELM MAP(c[a1], Time) ~~|", "100"),
     "allocated": ("y[A] = ALLOCATE BY PRIORITY(c[A], c[A], 20, 1, Time) ~~|", "100"),
