@@ -129,9 +129,9 @@ def _cell(text: str) -> str:
 
 def keys() -> str:
     """The keys of studies, questions, catalogues, checks and scenarios, as the readers ask for them."""
-    asked: dict[str, dict[str, dict[str, tuple[str, str]]]] = {}
+    tables_of: dict[str, dict[str, dict[str, tuple[str, str]]]] = {}
     for file, read in _readings():
-        with _watched(asked.setdefault(file, {})):
+        with _watched(tables_of.setdefault(file, {})):
             read()
     parts = [
         "# Keys of TOML files",
@@ -142,7 +142,7 @@ def keys() -> str:
     parts[2] += (
         " A default stands where a key may be left out; what depends on another key is there where a file has that."
     )
-    for file, tables in asked.items():
+    for file, tables in tables_of.items():
         parts += [f"## {file}", ""]
         for heading, rows in sorted(tables.items()):
             parts += [f"### {heading or 'at the top'}", "", "| key | value | default |", "|---|---|---|"]
@@ -163,9 +163,9 @@ def _watched(tables: dict[str, dict[str, tuple[str, str]]]) -> Iterator[None]:
 
         @functools.wraps(methods[kind])
         def reads(section: Section, key: str, *values: Any, **options: Any) -> Any:
-            given = takes.bind(section, key, *values, **options).arguments
-            words = " or ".join(f"`{word}`" for word in given.get("options", ())) or _KINDS[kind]
-            default = given.get("default")
+            bound = takes.bind(section, key, *values, **options).arguments
+            words = " or ".join(f"`{word}`" for word in bound.get("options", ())) or _KINDS[kind]
+            default = bound.get("default")
             if not depth[0]:
                 shown = "" if default is None or callable(default) else str(default)
                 old = tables.setdefault(_heading(section), {}).get(key)

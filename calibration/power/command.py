@@ -45,7 +45,6 @@ class Request:
     rivals: tuple[str, ...] = option("--rival", multiple=True, metavar="NAME", help="Rival; repeatable (default: all).")
     sizes: Mapping[str, float] = pairs_option(
         "--size",
-        expected="CONSTANT=NUMBER",
         metavar="CONSTANT=NUMBER",
         read=_size,
         help="Size of a constant where a structure with it is true; repeatable (default: as the draws have it).",

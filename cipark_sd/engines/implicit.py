@@ -150,7 +150,8 @@ def _solved(
     except ValueError:  # of a matrix that is no longer of numbers
         course[:, :1] = start[:, None]
         return course
-    course[:, : solved.y.shape[1]] = solved.y
+    reached = np.reshape(solved.y, (len(start), -1))  # an empty list where no time was reached
+    course[:, : reached.shape[1]] = reached
     return course
 
 

@@ -230,8 +230,8 @@ def _assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
     """The changes whose sign the priors give, the constants that these give, and what was held."""
     assumed = _with(records, "assumed")
     # of what else may be the largest the tables say it
-    told = [record for record in assumed if record.kind != "probability" or record.estimand == fit.study.about]
-    changes = [f"{record.title}: {record.brief}, no finding" for record in told if record.title]
+    shown = [record for record in assumed if record.kind != "probability" or record.estimand == fit.study.about]
+    changes = [f"{record.title}: {record.brief}, no finding" for record in shown if record.title]
     names = [record.called for record in assumed if not record.title]
     changes += [
         f"{first_of(names)}, as {'its prior alone gives it' if len(names) == 1 else 'their priors alone give them'}"

@@ -348,7 +348,7 @@ def plot_shapley(
     title, caption : str
         Of the outcome, and the line under the figure.
     when : str
-        The time in words.
+        The time in words; without them a number.
     """
     values = shapley[outcome].sel(time=at).transpose("factor", "rival", "draw").to_numpy()
     order = np.argsort(np.nanmean(values[:, 0], axis=-1), kind="stable")
@@ -366,7 +366,7 @@ def plot_shapley(
     axes.set_ylim(-0.8, len(order) - 0.4)
     low, high = axes.get_xlim()
     axes.set_xlim(low - 0.03 * (high - low), high)
-    axes.set_xlabel(f"{title or outcome} {when}")
+    axes.set_xlabel(f"{title or outcome} {when or f'at {at:g}'}")
     axes.legend(frameon=False, fontsize=8, loc="best")
     heading = "What each mechanism did of the difference between all and none"
     return _finished(figure, [axes], heading, f"{_rival(shapley)}{caption}")

@@ -17,6 +17,7 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.timegrid import time_label
+from cipark_sd.base.wording import NO_UNIT
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import missing_as_nan, plan
 from cipark_sd.model.expr import Binary, Call, Expr, Ref, children, references, walk
@@ -267,7 +268,7 @@ def within_numbers(
 
 def _sized(model: Model, scenario: Scenario, levers: Sequence[Lever]) -> list[Lever]:
     """The levers, of which one with a guessed range of 0 to 1 reaches as far as others in its units, to one digit."""
-    no_size = {"", "1", "dmnl", "dimensionless", model.time.units.lower()}
+    no_size = {"", *NO_UNIT, model.time.units.lower()}
     units = [model[base_name(lever.names[0])].units if lever.guessed and lever.high == 1 else "" for lever in levers]
     sized = {unit for unit in units if unit.lower() not in no_size}
     names = [v.name for v in (*model.stocks, *model.auxiliaries) if v.units in sized]

@@ -98,7 +98,6 @@ def test_a_level_is_read_straight_between_its_dates(tmp_path: Path) -> None:
     ("entries", "more", "change", "expected"),
     [
         (ENTRIES, "", ('variable = "entering"', 'variable = "enterng"'), "did you mean 'entering'"),
-        (ENTRIES, "", ('variable = "entering"', 'variable = "stock"'), "an initial value"),
         (ENTRIES, "", ('variable = "entering"', 'variable = "rate"'), "neither a parameter nor held"),
         (ENTRIES.replace("9,160", "4.95,160"), "", ("", ""), "each date once"),
         (ENTRIES, "", ("start = 1.03", "start = 2.0"), "a time before the first row"),

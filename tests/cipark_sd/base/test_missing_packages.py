@@ -28,7 +28,13 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 
 def test_the_extra_all_has_every_extra_of_users() -> None:
     (everything,) = EXTRAS["all"]
-    assert set(re.findall(r"\w+", everything.partition("[")[2])) == EXTRAS.keys() - {"all", "dev", "browser", "docs"}
+    assert set(re.findall(r"\w+", everything.partition("[")[2])) == EXTRAS.keys() - {
+        "all",
+        "dev",
+        "browser",
+        "docs",
+        "samplers",
+    }
 
 
 def test_every_extra_is_here_with_each_of_its_packages() -> None:
@@ -37,7 +43,7 @@ def test_every_extra_is_here_with_each_of_its_packages() -> None:
         (extra, names.get(package := re.split("[<>=]", entry)[0], package))
         for extra, entries in EXTRAS.items()
         # no command needs these; pysimlin has its case as loops
-        if extra not in ("all", "dev", "browser", "docs", "ema", "salib", "widget", "arviz", "vdf")
+        if extra not in ("all", "dev", "browser", "docs", "samplers", "ema", "salib", "widget", "arviz", "vdf")
         for entry in entries
     }
     assert {case[:2] for case in CASES} == needed

@@ -1,5 +1,6 @@
 """What is far too large is refused before memory is taken or work is done, with the number that was too large."""
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +97,8 @@ def held(expected: str, *arguments: object) -> None:
     def call() -> None:
         done.append(CliRunner().invoke(cli, [str(argument) for argument in arguments]))
 
+    # nor is what an import calls: that of the designs of ensembles, once in a process, a million functions
+    importlib.import_module("scipy.stats.qmc")
     # the patterns of the readers are not counted: what a text without an end costs them is hours, or nothing
     with processor_seconds(60), calls(CALLS):
         taken = peak(call)

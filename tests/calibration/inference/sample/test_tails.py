@@ -63,6 +63,7 @@ def test_what_does_not_settle_is_said_with_the_convergence(monkeypatch, distribu
     monkeypatch.setattr(collect, "predict", lambda *arguments, **named: [])
     monkeypatch.setattr(collect, "drawn_predictions", lambda draws, predictions: ())
     monkeypatch.setattr(collect, "course", lambda problem: ())
+    monkeypatch.setattr(collect, "drawn_event", lambda draws: ())
     monkeypatch.setattr(collect, "_fan", lambda *arguments: None)
     theta = drawn(distribution)[..., None]
     line = Convergence("rate", low=-1.0, high=1.0)
